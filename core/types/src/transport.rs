@@ -1,0 +1,73 @@
+//! Messages between parties.
+
+use std::fmt;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::OwnerId;
+
+/// One end of a conversation.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
+)]
+pub enum Party {
+    /// The coordinator of the job.
+    Coordinator,
+    /// An owner.
+    Owner(OwnerId),
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Coordinator => f.write_str("coordinator"),
+            Self::Owner(owner) => owner.fmt(f),
+        }
+    }
+}
+
+/// A message that arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Who sent it. The transport vouches for this, not for the content.
+    pub from: Party,
+    /// The encoded message.
+    pub message: Vec<u8>,
+}
+
+/// Why a message did not leave.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// There is no such party.
+    #[error("no way to reach {to}")]
+    Unreachable {
+        /// The party.
+        to: Party,
+    },
+    /// The message is too long.
+    #[error("a message of {got} bytes to {to}; at most {limit} are sent")]
+    TooLarge {
+        /// The party.
+        to: Party,
+        /// Length of the message.
+        got: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// One party's connection to the others.
+///
+/// Sending hands a message over; nothing promises that it arrives, arrives once, or in order.
+/// Protocols have deadlines for that.
+pub trait Transport {
+    /// Hands over `message` for `to`.
+    ///
+    /// # Errors
+    /// [`TransportError`] if it can never arrive.
+    fn send(&mut self, to: Party, message: &[u8]) -> Result<(), TransportError>;
+
+    /// The next message that has arrived, `None` if there is none now.
+    fn receive(&mut self) -> Option<Received>;
+}
