@@ -1,1 +1,170 @@
-//! To be written.
+//! What the benchmarks share: images of known size, and one training step.
+//!
+//! Nothing here is built into the program.
+
+use nexus_learning::{LearningError, Length, LocalConfig, Optimiser, OptimiserState};
+use nexus_models::data::{DataError, DataTargets, Dataset};
+use nexus_models::{Mode, ModelError, ModelSpec, Network, Targets, Weights, Workspace};
+use nexus_training::{LocalTask, TaskId};
+use nexus_types::{Round, Seed};
+
+const SIDE: usize = 28;
+const CLASSES: u32 = 10;
+
+/// Why a benchmark cannot run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BenchError {
+    /// The model is wrong.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The data are wrong.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Training failed.
+    #[error(transparent)]
+    Learning(#[from] LearningError),
+}
+
+/// `rows` images of 28 x 28 pixels: one of ten prototypes each, with noise.
+///
+/// # Errors
+/// None for any number of rows that fits in memory.
+pub fn images(rows: usize, seed: &Seed) -> Result<Dataset, BenchError> {
+    let mut random = seed.rng();
+    let pixels = SIDE * SIDE;
+    let prototypes: Vec<f64> = (0..pixels * CLASSES as usize).map(|_| random.normal()).collect();
+    let mut features = Vec::with_capacity(rows * pixels);
+    let mut labels = Vec::with_capacity(rows);
+    for label in (0..CLASSES).cycle().take(rows) {
+        let start = label as usize * pixels;
+        for mean in &prototypes[start..start + pixels] {
+            #[expect(clippy::cast_possible_truncation, reason = "pixels are small")]
+            features.push((mean + random.normal()) as f32);
+        }
+        labels.push(label);
+    }
+    let names = (0..CLASSES).map(|class| class.to_string()).collect();
+    let targets = DataTargets::Classes { labels, names };
+    Ok(Dataset::new(pixels, features, targets, (0..rows as u64).collect())?)
+}
+
+/// The two models that are compared with torch: an MLP 784-256-10, and the convolutional network
+/// of Opacus' MNIST example.
+pub fn models() -> [(&'static str, ModelSpec); 2] {
+    [
+        ("mlp", ModelSpec::mlp(SIDE * SIDE, &[256], CLASSES as usize)),
+        ("cnn", ModelSpec::mnist_cnn()),
+    ]
+}
+
+/// The first round's task for a network.
+pub fn first_task(network: &Network<f32>, seed: &Seed) -> LocalTask {
+    LocalTask {
+        id: TaskId::first(Round(1)),
+        parameters: network.initial(seed),
+        proximal: 0.0,
+        correction: None,
+        summary: Vec::new(),
+    }
+}
+
+/// Training as every owner does it, for `length` in batches of `batch_size`.
+pub fn plain_sgd(length: Length, batch_size: usize) -> LocalConfig {
+    let optimiser = Optimiser::sgd(0.0);
+    LocalConfig { length, batch_size, learning_rate: 0.05, optimiser, ..LocalConfig::default() }
+}
+
+/// One batch and everything a training step on it needs, with all memory taken beforehand.
+#[derive(Debug)]
+pub struct Step {
+    network: Network<f32>,
+    batch: Dataset,
+    parameters: Vec<f32>,
+    gradient: Vec<f32>,
+    norms: Vec<f32>,
+    optimiser: OptimiserState,
+    workspace: Workspace<f32>,
+}
+
+impl Step {
+    /// A step of `spec` on `examples` images.
+    ///
+    /// # Errors
+    /// [`BenchError`] if the model does not take images.
+    pub fn new(spec: &ModelSpec, examples: usize) -> Result<Self, BenchError> {
+        let (network, seed) = (Network::new(spec)?, Seed::from_number(1));
+        Ok(Self {
+            batch: images(examples, &seed)?,
+            parameters: network.initial(&seed),
+            gradient: vec![0.0; network.parameters()],
+            norms: vec![0.0; examples],
+            optimiser: Optimiser::sgd(0.0).start(network.parameters()),
+            workspace: Workspace::new(),
+            network,
+        })
+    }
+
+    /// Plain stochastic gradient descent.
+    ///
+    /// # Errors
+    /// [`ModelError`] if batch and model do not fit, which [`Step::new`] rules out.
+    pub fn sgd(&mut self) -> Result<(), ModelError> {
+        self.backward()?;
+        let mean = Weights::Uniform(1.0 / self.norms.len() as f32);
+        self.descend(mean)
+    }
+
+    /// The same with every example's gradient clipped to length 1, found without forming it: what
+    /// differentially private training adds, noise aside.
+    ///
+    /// # Errors
+    /// As [`Step::sgd`].
+    pub fn clipped(&mut self) -> Result<(), ModelError> {
+        self.backward()?;
+        self.network.gradient_norms_sq(&mut self.workspace, &mut self.norms)?;
+        let examples = self.norms.len() as f32;
+        for norm in &mut self.norms {
+            *norm = norm.sqrt().max(1.0).recip() / examples;
+        }
+        let weights = std::mem::take(&mut self.norms);
+        let done = self.descend(Weights::PerExample(&weights));
+        self.norms = weights;
+        done
+    }
+
+    fn backward(&mut self) -> Result<(), ModelError> {
+        let Self { network, batch, parameters, workspace, .. } = self;
+        let mode = Mode::Train { seed: Seed::from_number(1) };
+        network.forward(parameters, batch.features(), batch.rows(), mode, workspace)?;
+        let targets = match batch.targets() {
+            DataTargets::Classes { labels, .. } => Targets::Classes(labels),
+            DataTargets::Values(values) => Targets::Values(values),
+        };
+        network.backward(parameters, &targets, workspace).map(|_| ())
+    }
+
+    fn descend(&mut self, weights: Weights<'_, f32>) -> Result<(), ModelError> {
+        self.network.weighted_gradient(&mut self.workspace, weights, &mut self.gradient)?;
+        self.optimiser.step(&mut self.parameters, &self.gradient, 0.05);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_steps_move_every_model() {
+        for (name, spec) in models() {
+            let mut step = Step::new(&spec, 4).unwrap();
+            let start = step.parameters.clone();
+            step.sgd().unwrap();
+            let after_sgd = step.parameters.clone();
+            step.clipped().unwrap();
+            assert!(start != after_sgd && after_sgd != step.parameters, "{name}");
+            assert_eq!(step.norms.len(), 4, "{name}");
+        }
+    }
+}

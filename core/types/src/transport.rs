@@ -1,6 +1,7 @@
 //! Messages between parties.
 
 use std::fmt;
+use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -32,7 +33,7 @@ pub struct Received {
     /// Who sent it. The transport vouches for this, not for the content.
     pub from: Party,
     /// The encoded message.
-    pub message: Vec<u8>,
+    pub message: Arc<[u8]>,
 }
 
 /// Why a message did not leave.
@@ -62,11 +63,11 @@ pub enum TransportError {
 /// Sending hands a message over; nothing promises that it arrives, arrives once, or in order.
 /// Protocols have deadlines for that.
 pub trait Transport {
-    /// Hands over `message` for `to`.
+    /// Hands over `message` for `to`. A message to many is encoded once and shared.
     ///
     /// # Errors
     /// [`TransportError`] if it can never arrive.
-    fn send(&mut self, to: Party, message: &[u8]) -> Result<(), TransportError>;
+    fn send(&mut self, to: Party, message: Arc<[u8]>) -> Result<(), TransportError>;
 
     /// The next message that has arrived, `None` if there is none now.
     fn receive(&mut self) -> Option<Received>;

@@ -1,0 +1,96 @@
+//! Functions of one value: ReLU, GELU, tanh.
+
+use super::{Backward, Batch, Kept, Layer, Place, Scratch};
+use crate::Real;
+use crate::vector::wide;
+
+/// A function applied to every value.
+#[derive(Debug)]
+pub(crate) struct Activation {
+    function: Function,
+    shape: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Function {
+    Relu,
+    Gelu,
+    Tanh,
+}
+
+impl Activation {
+    pub(crate) fn new(place: Place<'_>, function: Function) -> Self {
+        Self { function, shape: place.shape.to_vec() }
+    }
+}
+
+impl<T: Real> Layer<T> for Activation {
+    fn output(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn forward(
+        &self,
+        _parameters: &[T],
+        batch: Batch<'_, T>,
+        output: &mut [T],
+        _kept: &mut Kept<T>,
+        _scratch: &mut Scratch<T>,
+    ) {
+        let pairs = output.iter_mut().zip(batch.input);
+        match self.function {
+            // Not max(x, 0), which would turn NaN into 0.
+            Function::Relu => wide(#[inline(always)] || {
+                for (y, &x) in pairs {
+                    *y = if x < T::ZERO { T::ZERO } else { x };
+                }
+            }),
+            Function::Gelu => pairs.for_each(|(y, &x)| *y = gelu(x)),
+            Function::Tanh => pairs.for_each(|(y, &x)| *y = x.tanh()),
+        }
+    }
+
+    fn backward(
+        &self,
+        _parameters: &[T],
+        batch: Batch<'_, T>,
+        pass: Backward<'_, T>,
+        _kept: &mut Kept<T>,
+        _scratch: &mut Scratch<T>,
+    ) {
+        let Some(below) = pass.below else { return };
+        let pairs = below.iter_mut().zip(pass.delta);
+        match self.function {
+            Function::Relu => wide(#[inline(always)] || {
+                for ((below, &delta), &y) in pairs.zip(pass.output) {
+                    *below = if y > T::ZERO { delta } else { T::ZERO };
+                }
+            }),
+            Function::Gelu => {
+                for ((below, &delta), &x) in pairs.zip(batch.input) {
+                    *below = delta * gelu_slope(x);
+                }
+            }
+            Function::Tanh => {
+                for ((below, &delta), &y) in pairs.zip(pass.output) {
+                    *below = delta * (T::ONE - y * y);
+                }
+            }
+        }
+    }
+}
+
+/// √(2/π) and the cubic coefficient of the approximation.
+const GELU: (f64, f64) = (0.797_884_560_802_865_4, 0.044_715);
+
+fn gelu<T: Real>(x: T) -> T {
+    let (scale, cubic) = (T::of(GELU.0), T::of(GELU.1));
+    T::of(0.5) * x * (T::ONE + (scale * (x + cubic * x * x * x)).tanh())
+}
+
+fn gelu_slope<T: Real>(x: T) -> T {
+    let (half, scale, cubic) = (T::of(0.5), T::of(GELU.0), T::of(GELU.1));
+    let tanh = (scale * (x + cubic * x * x * x)).tanh();
+    let inner = scale * (T::ONE + T::of(3.0) * cubic * x * x);
+    half * (T::ONE + tanh) + half * x * (T::ONE - tanh * tanh) * inner
+}

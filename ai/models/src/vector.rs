@@ -1,0 +1,75 @@
+//! Loops over slices, compiled for the widest vectors of the machine they run on.
+//!
+//! Sums run over [`LANES`] fixed partial sums, so a result does not depend on the machine's
+//! vector width.
+
+use crate::Real;
+
+const LANES: usize = 16;
+
+/// Runs `f` compiled for this machine (AVX-512, AVX2, or whatever the program was built for).
+#[inline]
+pub(crate) fn wide<R>(f: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(f)
+}
+
+/// The sum of the products.
+#[expect(clippy::inline_always, reason = "only inlined code is compiled for wide vectors")]
+#[inline(always)]
+pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            lanes[lane] += a[lane] * b[lane];
+        }
+    }
+    let rest: T = a_rest.iter().zip(b_rest).map(|(&a, &b)| a * b).sum();
+    lanes.into_iter().sum::<T>() + rest
+}
+
+/// The sum of the squares.
+#[expect(clippy::inline_always, reason = "only inlined code is compiled for wide vectors")]
+#[inline(always)]
+pub(crate) fn sum_sq<T: Real>(a: &[T]) -> T {
+    dot(a, a)
+}
+
+/// `sum[i] += a[i]`.
+#[expect(clippy::inline_always, reason = "only inlined code is compiled for wide vectors")]
+#[inline(always)]
+pub(crate) fn add<T: Real>(sum: &mut [T], a: &[T]) {
+    for (sum, &a) in sum.iter_mut().zip(a) {
+        *sum += a;
+    }
+}
+
+/// `sum[i] += factor * a[i]`.
+#[expect(clippy::inline_always, reason = "only inlined code is compiled for wide vectors")]
+#[inline(always)]
+pub(crate) fn add_scaled<T: Real>(sum: &mut [T], factor: T, a: &[T]) {
+    for (sum, &a) in sum.iter_mut().zip(a) {
+        *sum += factor * a;
+    }
+}
+
+/// A copy that is worth it for a handful of values, where a call of `memcpy` is not.
+#[expect(clippy::inline_always, reason = "only inlined code is compiled for wide vectors")]
+#[inline(always)]
+pub(crate) fn copy_short<T: Real>(to: &mut [T], from: &[T]) {
+    let ((to, to_rest), (from, from_rest)) = (to.as_chunks_mut::<8>(), from.as_chunks::<8>());
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+    for (to, &from) in to_rest.iter_mut().zip(from_rest) {
+        *to = from;
+    }
+}
+
+/// The first `len` values of `buffer`, which grows if it is shorter. Their content is arbitrary.
+pub(crate) fn sized<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
+    if buffer.len() < len {
+        buffer.resize(len, T::default());
+    }
+    &mut buffer[..len]
+}

@@ -1,0 +1,148 @@
+//! `nexus inspect`: what is this file?
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use nexus_models::data::{Limits, Table, read_file};
+use nexus_models::{ModelSpec, Network, weights};
+use nexus_training::{Answer, Task};
+use nexus_types::limits::MAX_MESSAGE_BYTES;
+use nexus_types::{Canonical, Digest, peek_tag, tag_of};
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::error::NodeError;
+use crate::job::Job;
+use crate::run::folder::{Checkpoint, Request, json as to_json};
+use crate::run::store::unseal;
+use crate::simulation::Faults;
+use crate::summary::Summary;
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// The file
+    file: PathBuf,
+}
+
+/// The largest file that is looked into.
+const MAX_BYTES: u64 = MAX_MESSAGE_BYTES as u64;
+
+pub(super) fn inspect(context: &Context, args: &InspectArgs) -> Result<(), NodeError> {
+    let path = &args.file;
+    let size = fs::metadata(path).map_err(|e| NodeError::file(path, e))?.len();
+    if size > MAX_BYTES {
+        return Err(NodeError::TooLarge { path: path.clone(), got: size, limit: MAX_BYTES });
+    }
+    let bytes = fs::read(path).map_err(|e| NodeError::file(path, e))?;
+    let (kind, mut facts) = recognise(path, &bytes)?;
+    if let Some(facts) = facts.as_object_mut() {
+        facts.insert("bytes".into(), size.into());
+        facts.insert("blake3".into(), Digest(*blake3::hash(&bytes).as_bytes()).to_string().into());
+    }
+    let printer = context.printer;
+    if printer.json {
+        printer.result_bytes(&to_json(&json!({ "kind": kind, "facts": facts })));
+        return Ok(());
+    }
+    printer.result(format_args!("kind\t{kind}\n"));
+    for (name, value) in facts.as_object().into_iter().flatten() {
+        let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+        printer.result(format_args!("{name}\t{value}\n"));
+    }
+    Ok(())
+}
+
+fn recognise(path: &Path, bytes: &[u8]) -> Result<(&'static str, Value), NodeError> {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    match ending.as_deref() {
+        Some("csv" | "parquet") => return Ok(("table", table(&read_file(path, &Limits::default())?))),
+        Some("safetensors") => return Ok(("weights", tensors(bytes)?)),
+        _ => {}
+    }
+    let found = text(bytes).or_else(|| message(bytes));
+    let found = found.or_else(|| unseal(bytes).and_then(checkpoint));
+    found.ok_or_else(|| {
+        NodeError::usage(
+            format!("{} is nothing that this program writes or reads", path.display()),
+            "known: jobs, faults, models, weights, tables, summaries, requests, checkpoints, messages",
+        )
+    })
+}
+
+fn table(table: &Table) -> Value {
+    let columns: Vec<&str> = table.columns().iter().map(|column| column.name()).collect();
+    json!({ "rows": table.rows(), "columns": columns })
+}
+
+fn tensors(bytes: &[u8]) -> Result<Value, NodeError> {
+    let tensors = weights::read(bytes)?;
+    let numbers: usize = tensors.values().map(|tensor| tensor.data().len()).sum();
+    let shapes: BTreeMap<_, _> = tensors.iter().map(|(name, it)| (name, it.shape())).collect();
+    Ok(json!({ "numbers": numbers, "tensors": shapes }))
+}
+
+fn text(bytes: &[u8]) -> Option<(&'static str, Value)> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    if let Ok(summary) = serde_json::from_str::<Summary>(text) {
+        let accuracy = summary.metrics.test_accuracy;
+        let facts = json!({ "run_id": summary.run_id, "rounds": summary.rounds.len(), "test_accuracy": accuracy });
+        return Some(("summary", facts));
+    }
+    if let Ok(request) = serde_json::from_str::<Request>(text) {
+        return Some(("request", json!({ "job": request.job_path, "seed": request.seed })));
+    }
+    if let Ok(job) = toml::from_str::<Job>(text) {
+        return Some(("job", json!({ "name": job.job.name, "rounds": job.training.rounds })));
+    }
+    if let Ok(spec) = toml::from_str::<ModelSpec>(text) {
+        let network = Network::<f32>::new(&spec).ok()?;
+        let hash = spec.hash().ok()?.to_string();
+        return Some(("model", json!({ "hash": hash, "parameters": network.parameters() })));
+    }
+    let faults = toml::from_str::<Faults>(text).ok()?;
+    Some(("faults", json!({ "attackers": faults.attack.len() })))
+}
+
+fn message(bytes: &[u8]) -> Option<(&'static str, Value)> {
+    let tag = peek_tag(bytes)?;
+    if tag == tag_of(Task::DOMAIN) {
+        return Some(("task", task(&Task::decode(bytes).ok()?)));
+    }
+    if tag == tag_of(Answer::DOMAIN) {
+        return Some(("answer", answer(&Answer::decode(bytes).ok()?)));
+    }
+    None
+}
+
+fn task(task: &Task) -> Value {
+    match task {
+        Task::Summarise { job } => json!({ "asks": "sums", "job": job.to_string() }),
+        Task::Train(task) => json!({
+            "asks": "an update", "job": task.job.to_string(), "round": task.id.round,
+            "repeat": task.id.repeat, "parameters": task.parameters.len(),
+        }),
+    }
+}
+
+fn answer(answer: &Answer) -> Value {
+    match answer {
+        Answer::Summary { job, sums } => {
+            json!({ "gives": "sums", "job": job.to_string(), "numbers": sums.len() })
+        }
+        Answer::Update(update) => json!({
+            "gives": "an update", "job": update.job.to_string(), "round": update.id.round,
+            "parameters": update.delta.len(), "examples": update.examples,
+        }),
+        Answer::Declined { job, id, reason } => {
+            json!({ "gives": "a refusal", "job": job.to_string(), "round": id.round, "reason": reason })
+        }
+    }
+}
+
+fn checkpoint(bytes: &[u8]) -> Option<(&'static str, Value)> {
+    let checkpoint = Checkpoint::decode(bytes).ok()?;
+    let facts = json!({ "rounds": checkpoint.rounds.len(), "simulation_bytes": checkpoint.simulation.len() });
+    Some(("checkpoint", facts))
+}

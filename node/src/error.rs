@@ -1,0 +1,196 @@
+//! Everything that can go wrong in the program, with an exit code each.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+use nexus_learning::LearningError;
+use nexus_models::ModelError;
+use nexus_models::data::DataError;
+use nexus_training::TrainingError;
+use nexus_types::{CodecError, StoreError};
+
+use crate::job::JobProblem;
+use crate::simulation::SimulationError;
+
+/// Exit code of a job that failed, or of an answer that is no.
+pub const FAILED: u8 = 1;
+/// Exit code of wrong usage, configuration or input.
+pub const USAGE: u8 = 2;
+/// Exit code of a deadline that passed or a peer that cannot be reached.
+pub const UNREACHABLE: u8 = 5;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The job file is wrong.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Job(#[from] JobProblem),
+    /// The data are wrong.
+    #[error("{0}")]
+    #[diagnostic(code(nexus::data))]
+    Data(#[from] DataError),
+    /// The model is wrong.
+    #[error("{0}")]
+    #[diagnostic(code(nexus::model))]
+    Model(#[from] ModelError),
+    /// The numbers of training got out of hand.
+    #[error("{0}")]
+    #[diagnostic(code(nexus::training))]
+    Learning(#[from] LearningError),
+    /// The plan of the job is impossible.
+    #[error("{0}")]
+    #[diagnostic(code(nexus::training))]
+    Plan(#[from] TrainingError),
+    /// The job failed.
+    #[error("{0}")]
+    #[diagnostic(code(nexus::run))]
+    Simulation(#[from] SimulationError),
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    #[diagnostic(code(nexus::file))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file that the program wrote is not as it wrote it.
+    #[error("{}: {source}", path.display())]
+    #[diagnostic(code(nexus::file))]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        source: serde_json::Error,
+    },
+    /// A file is larger than what is read.
+    #[error("{} has {got} bytes, at most {limit} are read", path.display())]
+    #[diagnostic(code(nexus::file))]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        got: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A file is no text.
+    #[error("{}: byte {at} is not UTF-8 text", path.display())]
+    #[diagnostic(code(nexus::file))]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// Where its text ends.
+        at: usize,
+    },
+    /// A checkpoint could not be stored.
+    #[error(transparent)]
+    #[diagnostic(code(nexus::store))]
+    Store(#[from] StoreError),
+    /// A value has no encoding.
+    #[error(transparent)]
+    #[diagnostic(code(nexus::codec))]
+    Codec(#[from] CodecError),
+    /// There is no run of that name.
+    #[error("there is no run `{id}` in {}", runs.display())]
+    #[diagnostic(code(nexus::run), help("runs there: {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") }))]
+    NoSuchRun {
+        /// The name.
+        id: String,
+        /// Where runs are.
+        runs: PathBuf,
+        /// Runs that are there.
+        known: Vec<String>,
+    },
+    /// A run cannot go on, because it would not be the same run.
+    #[error("the run `{id}` cannot go on: the job or its data are not what they were")]
+    #[diagnostic(code(nexus::run), help("put the data back, or start a new run"))]
+    DataChanged {
+        /// The run.
+        id: String,
+    },
+    /// A value outside the job is wrong.
+    #[error("{problem}")]
+    #[diagnostic(code(nexus::usage))]
+    Usage {
+        /// What is wrong.
+        problem: String,
+        /// What would be right.
+        #[help]
+        help: Option<String>,
+    },
+    /// A check of `doctor` failed.
+    #[error("{failed} of {checks} checks failed")]
+    #[diagnostic(code(nexus::doctor))]
+    Unhealthy {
+        /// Checks that failed.
+        failed: usize,
+        /// All checks.
+        checks: usize,
+    },
+    /// A TOML file other than the job is wrong.
+    #[error("{}: {problem}", path.display())]
+    #[diagnostic(code(nexus::config))]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        problem: String,
+    },
+}
+
+impl NodeError {
+    /// An input or output error about `path`.
+    pub fn file(path: &Path, source: io::Error) -> Self {
+        Self::File { path: path.to_owned(), source }
+    }
+
+    /// A usage error.
+    pub fn usage(problem: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Usage { problem: problem.into(), help: Some(help.into()) }
+    }
+
+    /// The exit code that tells scripts what kind of failure this is.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Learning(_) | Self::Unhealthy { .. } | Self::Store(_) | Self::Codec(_) => FAILED,
+            Self::Simulation(SimulationError::Job(TrainingError::QuorumLost { .. })) => UNREACHABLE,
+            Self::Simulation(_) => FAILED,
+            _ => USAGE,
+        }
+    }
+}
+
+/// The most bytes of a text file that are read.
+const MAX_TEXT_BYTES: u64 = 1 << 20;
+
+/// Reads a small text file.
+///
+/// # Errors
+/// [`NodeError`] if it cannot be read, is too large or is no text.
+pub fn read_text(path: &Path) -> Result<String, NodeError> {
+    let size = std::fs::metadata(path).map_err(|e| NodeError::file(path, e))?.len();
+    if size > MAX_TEXT_BYTES {
+        return Err(NodeError::TooLarge { path: path.to_owned(), got: size, limit: MAX_TEXT_BYTES });
+    }
+    let bytes = std::fs::read(path).map_err(|e| NodeError::file(path, e))?;
+    String::from_utf8(bytes).map_err(|error| NodeError::NotText {
+        path: path.to_owned(),
+        at: error.utf8_error().valid_up_to(),
+    })
+}
+
+/// Reads a small TOML file.
+///
+/// # Errors
+/// [`NodeError`] with file, line and column of what is wrong.
+pub fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, NodeError> {
+    let text = read_text(path)?;
+    toml::from_str(&text).map_err(|error| NodeError::Toml {
+        path: path.to_owned(),
+        problem: error.to_string().trim_end().to_owned(),
+    })
+}

@@ -1,0 +1,135 @@
+//! What a job may ask for, checked before any data is read.
+
+use nexus_types::limits::{MAX_OWNERS, MAX_ROUNDS};
+
+use nexus_learning::split::Split;
+use super::{JobFile, JobProblem, ModelKind};
+
+impl JobFile {
+    /// Checks every value against its limits.
+    ///
+    /// # Errors
+    /// [`JobProblem`] for the first value outside them.
+    pub(super) fn check(&self) -> Result<(), JobProblem> {
+        self.check_identity()?;
+        self.check_source()?;
+        self.check_split()?;
+        self.check_model()?;
+        self.check_training()
+    }
+
+    fn refuse(&self, key: &[&str], message: String) -> Result<(), JobProblem> {
+        Err(self.problem(key, &message, None))
+    }
+
+    fn check_identity(&self) -> Result<(), JobProblem> {
+        let name = &self.job.job.name;
+        let allowed = |c: u8| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
+            return Ok(());
+        }
+        let message = format!("the name `{name}` is not 1 to 64 characters of a-z, 0-9, `-`, `_`");
+        self.refuse(&["job", "name"], message)
+    }
+
+    fn check_source(&self) -> Result<(), JobProblem> {
+        let data = &self.job.data;
+        match (data.files.is_empty(), data.builtin) {
+            (true, None) => {
+                let help = "set `files = [\"a.csv\", \"b.csv\"]` or `builtin = \"digits\"`";
+                return Err(self.problem(&["data"], "no data", Some(help.into())));
+            }
+            (false, Some(_)) => {
+                return self.refuse(&["data", "builtin"], "`files` and `builtin` exclude each other".into());
+            }
+            (false, None) if data.label.is_none() => {
+                let help = "set `label` to the name of the column to be predicted";
+                return Err(self.problem(&["data"], "no label column", Some(help.into())));
+            }
+            (true, Some(_)) | (false, None) => {}
+        }
+        if data.builtin.is_some() && data.label.is_some() {
+            return self.refuse(&["data", "label"], "a built-in data set has its own label".into());
+        }
+        if let Some(fraction) = data.test_fraction
+            && !(0.0..=0.9).contains(&fraction)
+        {
+            let message = format!("test_fraction is {fraction}, it must be from 0 to 0.9");
+            return self.refuse(&["data", "test_fraction"], message);
+        }
+        Ok(())
+    }
+
+    fn check_split(&self) -> Result<(), JobProblem> {
+        let data = &self.job.data;
+        let several = data.files.len() > 1;
+        let split = data.split.as_ref().map(|choice| &choice.0);
+        if several && (data.owners.is_some() || split.is_some()) {
+            let key = if split.is_some() { "split" } else { "owners" };
+            return self.refuse(&["data", key], format!("`{key}` is for a single data set; every one of several files is one owner's"));
+        }
+        match split {
+            Some(Split::Dirichlet(alpha)) if !(*alpha > 0.0 && *alpha <= 1e6) => {
+                return self.refuse(&["data", "split"], format!("dirichlet is {alpha}, it must be above 0 and at most 1e6"));
+            }
+            Some(Split::ByLabel(0)) => {
+                return self.refuse(&["data", "split"], "by_label must be at least 1".into());
+            }
+            Some(Split::ByColumn(_)) if data.owners.is_some() => {
+                return self.refuse(&["data", "owners"], "`by_column` makes one owner of every value: leave `owners` out".into());
+            }
+            _ => {}
+        }
+        let owners = data.owners.unwrap_or(1);
+        if owners == 0 || owners > MAX_OWNERS || data.files.len() > MAX_OWNERS as usize {
+            let message = format!("{} owners, from 1 to {MAX_OWNERS} are possible", owners.max(u32::try_from(data.files.len()).unwrap_or(u32::MAX)));
+            return self.refuse(&["data", "owners"], message);
+        }
+        Ok(())
+    }
+
+    fn check_model(&self) -> Result<(), JobProblem> {
+        let model = &self.job.model;
+        if model.spec.is_some() && model.kind.is_some() {
+            return self.refuse(&["model", "kind"], "`kind` and `spec` exclude each other".into());
+        }
+        let bad = model.hidden.iter().find(|&&width| width == 0 || width > 1 << 20);
+        if let (Some(width), ModelKind::Mlp) = (bad, model.kind()) {
+            return self.refuse(&["model", "hidden"], format!("a hidden layer of width {width}, from 1 to {} are possible", 1 << 20));
+        }
+        Ok(())
+    }
+
+    fn check_training(&self) -> Result<(), JobProblem> {
+        let t = &self.job.training;
+        if t.local_epochs.is_some() && t.local_steps.is_some() {
+            return self.refuse(&["training", "local_steps"], "`local_epochs` and `local_steps` exclude each other".into());
+        }
+        let counts = [
+            ("rounds", u64::from(t.rounds), u64::from(MAX_ROUNDS)),
+            ("local_epochs", u64::from(t.local_epochs.unwrap_or(1)), 1_000_000),
+            ("local_steps", u64::from(t.local_steps.unwrap_or(1)), 1_000_000_000),
+            ("batch_size", u64::from(t.batch_size), 1 << 20),
+            ("attempts", u64::from(t.attempts), 1000),
+            ("quorum", u64::from(t.quorum.unwrap_or(1)), u64::from(MAX_OWNERS)),
+        ];
+        for (key, value, most) in counts {
+            if value == 0 || value > most {
+                return self.refuse(&["training", key], format!("{key} is {value}, it must be from 1 to {most}"));
+            }
+        }
+        let ranges = [
+            ("learning_rate", t.learning_rate, 1e-9, 1e3),
+            ("momentum", t.momentum, 0.0, 0.999),
+            ("weight_decay", t.weight_decay, 0.0, 1.0),
+            ("fraction", t.fraction, 1e-6, 1.0),
+            ("deadline_s", t.deadline_s, 0.001, 31_536_000.0),
+        ];
+        for (key, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                return self.refuse(&["training", key], format!("{key} is {value}, it must be from {least} to {most}"));
+            }
+        }
+        Ok(())
+    }
+}

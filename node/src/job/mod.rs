@@ -1,0 +1,247 @@
+//! The job file: what is trained, on whose data, how, and who sums.
+//!
+//! A job is TOML. Everything but `[data]` has a default, unknown keys are errors, and every error
+//! points at the place in the file.
+
+mod choice;
+mod check;
+mod file;
+
+use std::path::PathBuf;
+
+use nexus_learning::Schedule;
+use nexus_learning::split::Split;
+use nexus_training::{Rule, Strategy, Weighting};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use choice::Choice;
+pub use file::{JobFile, JobProblem};
+
+/// A whole job file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// What the job is called.
+    #[serde(default)]
+    pub job: IdentitySection,
+    /// Whose data it is trained on.
+    pub data: DataSection,
+    /// What is trained.
+    #[serde(default)]
+    pub model: ModelSection,
+    /// How it is trained.
+    #[serde(default)]
+    pub training: TrainingSection,
+    /// Who sees which update.
+    #[serde(default)]
+    pub aggregation: AggregationSection,
+}
+
+/// `[job]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentitySection {
+    /// Name of the job; run folders start with it. 1 to 64 of `a-z 0-9 - _`.
+    pub name: String,
+    /// Number from which all of the run's randomness follows; `--seed` overrides it.
+    pub seed: u64,
+}
+
+impl Default for IdentitySection {
+    fn default() -> Self {
+        Self { name: "job".into(), seed: 1 }
+    }
+}
+
+/// A data set that the program carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Builtin {
+    /// 1,797 handwritten digits of 8 x 8 pixels.
+    Digits,
+    /// 569 breast tumours, 30 measurements each.
+    BreastCancer,
+}
+
+/// What the label column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// One of several classes.
+    Class,
+    /// A number.
+    Number,
+}
+
+/// `[data]`: `files` or `builtin`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataSection {
+    /// CSV or Parquet files, one per owner, relative to the job file. A single file is spread
+    /// over `owners` by `split`.
+    pub files: Vec<PathBuf>,
+    /// A data set that the program carries.
+    pub builtin: Option<Builtin>,
+    /// Number of owners that a single data set is spread over.
+    pub owners: Option<u32>,
+    /// How a single data set is spread: `"iid"`, `{ dirichlet = 0.1 }`, `{ by_label = 2 }` or
+    /// `{ by_column = "site" }`.
+    pub split: Option<Choice<Split>>,
+    /// The column to be predicted.
+    pub label: Option<String>,
+    /// Whether the label is a class or a number; `number` for a `linear` model, else `class`.
+    pub target: Option<Target>,
+    /// Share of every owner's rows kept back for testing, chosen by a hash of the row.
+    pub test_fraction: Option<f64>,
+    /// Columns to be ignored.
+    pub drop: Vec<String>,
+    /// Columns to be read as categories even if they look like numbers.
+    pub categorical: Vec<String>,
+    /// Columns to be read as numbers; a text in them is an error.
+    pub numeric: Vec<String>,
+    /// Names of the owners, for reports; file names if there are none.
+    pub names: Vec<String>,
+}
+
+/// A model that needs no specification of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelKind {
+    /// Linear regression.
+    Linear,
+    /// Logistic regression for two classes.
+    Logistic,
+    /// Logistic regression for any number of classes.
+    Softmax,
+    /// A multi-layer perceptron with `ReLU`.
+    #[default]
+    Mlp,
+    /// A small convolutional network for square grey images.
+    Cnn,
+}
+
+/// `[model]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelSection {
+    /// A ready model. Not together with `spec`.
+    pub kind: Option<ModelKind>,
+    /// Widths of the hidden layers of an `mlp`.
+    pub hidden: Vec<usize>,
+    /// A model specification in TOML, relative to the job file.
+    pub spec: Option<PathBuf>,
+}
+
+impl Default for ModelSection {
+    fn default() -> Self {
+        Self { kind: None, hidden: vec![64], spec: None }
+    }
+}
+
+impl ModelSection {
+    /// The kind, unless a specification takes its place.
+    pub fn kind(&self) -> ModelKind {
+        self.kind.unwrap_or_default()
+    }
+}
+
+/// `[training]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingSection {
+    /// Number of rounds.
+    pub rounds: u32,
+    /// How the coordinator turns updates into the next model: `fedavg`, `fedprox`, `fedavgm`,
+    /// `fedadam`, `fedyogi`, `fedadagrad`, `scaffold`, `fedbuff`; with parameters as a table,
+    /// e.g. `{ fedprox = { mu = 0.1 } }`.
+    pub strategy: Choice<Strategy>,
+    /// Passes over an owner's rows per round; 5 unless `local_steps` is set.
+    pub local_epochs: Option<u32>,
+    /// Steps of an owner per round, instead of `local_epochs`.
+    pub local_steps: Option<u32>,
+    /// Rows per step.
+    pub batch_size: u32,
+    /// Step size of an owner.
+    pub learning_rate: f64,
+    /// Momentum of stochastic gradient descent.
+    pub momentum: f64,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// `sgd` (with `momentum` and `weight_decay` above) or `adam`.
+    pub optimiser: OptimiserName,
+    /// How the learning rate changes: `constant`, `step`, `cosine`, `linear_warmup`; with
+    /// parameters as a table.
+    pub schedule: Choice<Schedule>,
+    /// Share of the owners asked per round.
+    pub fraction: f64,
+    /// Fewest answers that close a round at its deadline; half of the owners asked if not set.
+    pub quorum: Option<u32>,
+    /// Seconds an attempt at a round waits for answers.
+    pub deadline_s: f64,
+    /// Attempts at a round before the job fails.
+    pub attempts: u32,
+    /// Whether an owner counts by its number of rows (`examples`) or as one (`uniform`).
+    #[schemars(with = "String")]
+    pub weighting: Weighting,
+}
+
+/// The optimiser of an owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimiserName {
+    /// Stochastic gradient descent.
+    #[default]
+    Sgd,
+    /// Adam with decoupled weight decay.
+    Adam,
+}
+
+impl Default for TrainingSection {
+    fn default() -> Self {
+        Self {
+            rounds: 5,
+            strategy: Choice(Strategy::FedAvg),
+            local_epochs: None,
+            local_steps: None,
+            batch_size: 32,
+            learning_rate: 0.1,
+            momentum: 0.0,
+            weight_decay: 0.0,
+            optimiser: OptimiserName::Sgd,
+            schedule: Choice(Schedule::Constant),
+            fraction: 1.0,
+            quorum: None,
+            deadline_s: 60.0,
+            attempts: 3,
+            weighting: Weighting::Examples,
+        }
+    }
+}
+
+/// How updates are protected on their way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Suite {
+    /// Not at all: the coordinator sees every update.
+    #[default]
+    Clear,
+}
+
+/// `[aggregation]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AggregationSection {
+    /// How updates are protected.
+    pub suite: Suite,
+    /// How updates become one: `mean`, `norm_bound`, `median`, `trimmed_mean`, `krum`,
+    /// `multi_krum`, `bulyan`, `geometric_median`; with parameters as a table, e.g.
+    /// `{ multi_krum = { byzantine = 3 } }`.
+    pub rule: Choice<Rule>,
+}
+
+impl Default for AggregationSection {
+    fn default() -> Self {
+        Self { suite: Suite::Clear, rule: Choice(Rule::Mean) }
+    }
+}

@@ -1,0 +1,220 @@
+//! The folder of a run: `runs/<name>-<number>/`.
+//!
+//! ```text
+//! run.json             what was asked for; there as soon as the folder is
+//! checkpoints/         the last two states of the whole run, each behind a checksum
+//! rounds.jsonl         a line per round
+//! model.safetensors    the model, and model.toml, its specification
+//! report.html          for people
+//! summary.json         for programs; the last file: a run that has one is finished
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use nexus_types::limits::MAX_MESSAGE_BYTES;
+use nexus_types::{Canonical, Store, StoreError};
+use serde::{Deserialize, Serialize};
+
+use super::store::{DirStore, sync_folder, write_atomic};
+use crate::error::NodeError;
+use crate::simulation::Faults;
+
+/// What a run was asked for: enough to begin it anew or to go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Layout of this file.
+    pub schema: u32,
+    /// The job file's path, absolute, so that its data is found again.
+    pub job_path: PathBuf,
+    /// The job file's text.
+    pub job_text: String,
+    /// The seed.
+    pub seed: u64,
+    /// Injected faults.
+    pub faults: Faults,
+    /// The file they came from.
+    pub faults_file: Option<String>,
+    /// Whether the baselines are trained too.
+    pub baselines: bool,
+}
+
+/// The whole run between two rounds.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Checkpoint {
+    /// The simulation.
+    pub simulation: Vec<u8>,
+    /// The lines of `rounds.jsonl` so far.
+    pub rounds: Vec<String>,
+    /// The job, as a digest: a checkpoint of another job or other data is refused.
+    pub job: [u8; 32],
+}
+
+impl Canonical for Checkpoint {
+    const DOMAIN: &'static str = "nexus/run/checkpoint";
+    const VERSION: u8 = 1;
+    const MAX_BYTES: usize = 65 * MAX_MESSAGE_BYTES;
+}
+
+/// The folder of one run.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    id: String,
+}
+
+const REQUEST: &str = "run.json";
+const SUMMARY: &str = "summary.json";
+
+impl RunFolder {
+    /// Makes the folder of a new run below `runs`. It appears with its request in it, so every
+    /// folder that is there can be resumed.
+    ///
+    /// # Errors
+    /// [`NodeError::File`].
+    pub fn create(runs: &Path, name: &str, request: &Request) -> Result<Self, NodeError> {
+        fs::create_dir_all(runs).map_err(|e| NodeError::file(runs, e))?;
+        let draft = runs.join(format!(".new-{name}-{}", std::process::id()));
+        let made = fs::create_dir_all(&draft)
+            .and_then(|()| write_atomic(&draft.join(REQUEST), &json(request)));
+        made.map_err(|e| NodeError::file(&draft, e))?;
+        let taken = |number: &u32| runs.join(format!("{name}-{number}")).exists();
+        for number in (1u32..).skip_while(taken) {
+            let id = format!("{name}-{number}");
+            let path = runs.join(&id);
+            match fs::rename(&draft, &path) {
+                Ok(()) => {
+                    sync_folder(runs).map_err(|e| NodeError::file(runs, e))?;
+                    return Ok(Self { path, id });
+                }
+                Err(_) if path.exists() => {}
+                Err(error) => return Err(NodeError::file(&path, error)),
+            }
+        }
+        Err(NodeError::file(runs, io::Error::other("no free run number")))
+    }
+
+    /// The folder of the run `id`.
+    ///
+    /// # Errors
+    /// [`NodeError::NoSuchRun`] if there is none.
+    pub fn open(runs: &Path, id: &str) -> Result<Self, NodeError> {
+        let path = runs.join(id);
+        let plain = !id.is_empty() && !id.contains(['/', '\\']) && !id.starts_with('.');
+        if !plain || !path.join(REQUEST).is_file() {
+            return Err(NodeError::NoSuchRun { id: id.to_owned(), runs: runs.to_owned(), known: known(runs) });
+        }
+        Ok(Self { path, id: id.to_owned() })
+    }
+
+    /// The run's name.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The request it was made with.
+    ///
+    /// # Errors
+    /// [`NodeError`] if the file cannot be read.
+    pub fn request(&self) -> Result<Request, NodeError> {
+        let path = self.path.join(REQUEST);
+        let text = fs::read(&path).map_err(|e| NodeError::file(&path, e))?;
+        serde_json::from_slice(&text).map_err(|source| NodeError::Json { path, source })
+    }
+
+    /// The summary, if the run is finished.
+    ///
+    /// # Errors
+    /// [`NodeError`] if it is there and cannot be read.
+    pub fn summary(&self) -> Result<Option<Vec<u8>>, NodeError> {
+        let path = self.path.join(SUMMARY);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(NodeError::file(&path, error)),
+        }
+    }
+
+    /// Writes one file of the run.
+    ///
+    /// # Errors
+    /// [`NodeError::File`].
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), NodeError> {
+        let path = self.path.join(name);
+        write_atomic(&path, bytes).map_err(|e| NodeError::file(&path, e))
+    }
+
+    /// Writes the summary; the run is finished then.
+    ///
+    /// # Errors
+    /// [`NodeError::File`].
+    pub fn finish(&self, summary: &[u8]) -> Result<(), NodeError> {
+        self.write(SUMMARY, summary)
+    }
+
+    fn checkpoints(&self) -> Result<DirStore, StoreError> {
+        DirStore::open(&self.path.join("checkpoints"))
+    }
+
+    /// Keeps `checkpoint` and the one before it.
+    ///
+    /// # Errors
+    /// [`NodeError`] if it cannot be written.
+    pub fn checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), NodeError> {
+        let mut store = self.checkpoints()?;
+        let number = checkpoint.rounds.len();
+        store.put(&format!("round-{number:07}"), &checkpoint.encode()?)?;
+        let keys = store.keys("round-")?;
+        for old in &keys[..keys.len().saturating_sub(2)] {
+            store.remove(old)?;
+        }
+        Ok(())
+    }
+
+    /// The newest checkpoint that is whole and of `job`, and a warning for each that is not.
+    ///
+    /// # Errors
+    /// [`NodeError`] if the folder cannot be read.
+    pub fn last_checkpoint(&self, job: [u8; 32]) -> Result<(Option<Checkpoint>, Vec<String>), NodeError> {
+        let store = self.checkpoints()?;
+        let mut warnings = Vec::new();
+        for key in store.keys("round-")?.iter().rev() {
+            match read_checkpoint(&store, key) {
+                Ok(checkpoint) if checkpoint.job == job => return Ok((Some(checkpoint), warnings)),
+                Ok(_) => return Err(NodeError::DataChanged { id: self.id.clone() }),
+                Err(reason) => warnings.push(format!("checkpoint {key} is refused: {reason}")),
+            }
+        }
+        Ok((None, warnings))
+    }
+}
+
+fn read_checkpoint(store: &DirStore, key: &str) -> Result<Checkpoint, String> {
+    let bytes = store.get(key).map_err(|e| e.to_string())?;
+    Checkpoint::decode(&bytes.unwrap_or_default()).map_err(|e| e.to_string())
+}
+
+/// `value` as indented JSON with a newline at its end.
+pub fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
+/// The names of all runs below `runs`.
+pub fn known(runs: &Path) -> Vec<String> {
+    let entries = fs::read_dir(runs).into_iter().flatten().flatten();
+    let runs = entries.filter(|entry| entry.path().join(REQUEST).is_file());
+    let mut names: Vec<_> =
+        runs.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}

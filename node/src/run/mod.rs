@@ -1,0 +1,206 @@
+//! A run: a job executed on this machine, from its request to its report.
+//!
+//! After every round the whole state is written to the run's folder. A run that was killed goes
+//! on from there and ends with the same bytes as one that was not.
+
+mod baseline;
+mod document;
+pub mod folder;
+mod model;
+mod owners;
+mod plan;
+pub mod store;
+mod usage;
+
+use std::path::Path;
+
+use nexus_models::weights;
+use nexus_training::Plan;
+use nexus_types::{Digest, Seed, SystemClock};
+
+use crate::error::NodeError;
+use crate::job::JobFile;
+use crate::report::{self, Extra};
+use crate::simulation::{Milestone, Simulation};
+use crate::summary::{Round, Summary};
+
+use baseline::Baselines;
+use folder::{Checkpoint, Request, RunFolder, json};
+use owners::Owners;
+
+/// Someone who watches a run.
+pub trait Observer {
+    /// The run has begun, or goes on after `done` of `rounds`.
+    fn begun(&mut self, folder: &RunFolder, rounds: u32, done: u32);
+    /// A round has ended.
+    fn round(&mut self, round: &Round);
+    /// Something deserves attention.
+    fn warn(&mut self, text: &str);
+}
+
+/// A run about to begin or to go on.
+#[derive(Debug)]
+pub struct Run {
+    clock: SystemClock,
+    folder: RunFolder,
+    request: Request,
+    job: JobFile,
+    seed: Seed,
+    plan: Plan,
+    owners: Owners,
+    threads: usize,
+}
+
+impl Run {
+    /// A new run. Nothing is written before the job and its data have been checked.
+    ///
+    /// # Errors
+    /// [`NodeError`] if the job or its data are wrong.
+    pub fn begin(request: Request, runs: &Path, threads: usize) -> Result<Self, NodeError> {
+        let clock = SystemClock::default();
+        let job = JobFile::parse(&request.job_path, &request.job_text)?;
+        let prepared = Prepared::new(&job, &request)?;
+        let folder = RunFolder::create(runs, &job.job.job.name, &request)?;
+        Ok(prepared.into_run(clock, folder, request, job, threads))
+    }
+
+    /// A run that was cut off.
+    ///
+    /// # Errors
+    /// [`NodeError`] if its folder or its data cannot be read.
+    pub fn resume(folder: RunFolder, threads: usize) -> Result<Self, NodeError> {
+        let clock = SystemClock::default();
+        let request = folder.request()?;
+        let job = JobFile::parse(&request.job_path, &request.job_text)?;
+        let prepared = Prepared::new(&job, &request)?;
+        Ok(prepared.into_run(clock, folder, request, job, threads))
+    }
+
+    /// Runs to the end and returns the folder and the summary, as it was written.
+    ///
+    /// # Errors
+    /// [`NodeError`]: the job failed, or the disk did.
+    pub fn to_end(self, observer: &mut dyn Observer) -> Result<(RunFolder, Vec<u8>), NodeError> {
+        let (found, mut warnings) = self.folder.last_checkpoint(self.job_digest().0)?;
+        warnings.extend(plan::warnings(&self.plan));
+        for warning in &warnings {
+            observer.warn(warning);
+        }
+        let (mut simulation, mut lines) = self.simulation(found.as_ref())?;
+        let resumed_from = found.map(|checkpoint| count(&checkpoint.rounds));
+        observer.begun(&self.folder, self.plan.rounds, resumed_from.unwrap_or(0));
+        loop {
+            match simulation.advance()? {
+                Milestone::Finished => break,
+                Milestone::Round(record, causes) => {
+                    let round = document::round(&record, &causes, &self.owners, simulation.parameters())?;
+                    observer.round(&round);
+                    lines.push(document::line(&round)?);
+                    self.save(&simulation, &lines)?;
+                }
+            }
+        }
+        let outcome = Outcome {
+            parameters: simulation.parameters(),
+            lines: &lines,
+            resumed_from,
+            warnings,
+        };
+        let summary = self.finish(&outcome)?;
+        Ok((self.folder, summary))
+    }
+
+    fn simulation(
+        &self,
+        checkpoint: Option<&Checkpoint>,
+    ) -> Result<(Simulation<'_, Owners>, Vec<String>), NodeError> {
+        let (plan, faults) = (self.plan.clone(), self.request.faults.clone());
+        let Some(checkpoint) = checkpoint else {
+            let simulation = Simulation::new(plan, &self.owners, faults, &self.seed, self.threads)?;
+            return Ok((simulation, Vec::new()));
+        };
+        let bytes = &checkpoint.simulation;
+        let simulation =
+            Simulation::restore(plan, &self.owners, faults, &self.seed, self.threads, bytes)?;
+        self.owners.prepare(simulation.summary())?;
+        self.folder.write("rounds.jsonl", checkpoint.rounds.concat().as_bytes())?;
+        Ok((simulation, checkpoint.rounds.clone()))
+    }
+
+    /// Everything that must not change while a run is cut off.
+    fn job_digest(&self) -> Digest {
+        let faults = json(&self.request.faults);
+        let seed = self.request.seed.to_le_bytes();
+        let parts = [&self.plan.job.0.0[..], &seed, &self.owners.fingerprint().0, &faults];
+        Digest::of("cipher-nexus run v1", &parts.concat())
+    }
+
+    fn save(&self, simulation: &Simulation<'_, Owners>, lines: &[String]) -> Result<(), NodeError> {
+        self.folder.checkpoint(&Checkpoint {
+            simulation: simulation.snapshot()?,
+            rounds: lines.to_vec(),
+            job: self.job_digest().0,
+        })?;
+        self.folder.write("rounds.jsonl", lines.concat().as_bytes())
+    }
+
+    fn finish(&self, outcome: &Outcome<'_>) -> Result<Vec<u8>, NodeError> {
+        let model = self.owners.model();
+        let weights = weights::save(model.network(), outcome.parameters)?;
+        self.folder.write("model.safetensors", &weights)?;
+        self.folder.write("model.toml", model.toml()?.as_bytes())?;
+        let baselines = if self.request.baselines {
+            Baselines::train(&self.owners, self.plan.rounds, &self.seed, self.threads)?
+        } else {
+            None
+        };
+        let mut summary = document::summary(self, outcome, baselines.as_ref())?;
+        self.folder.write("report.html", self.report(&summary).as_bytes())?;
+        summary.time.wall_s = self.clock.seconds();
+        summary.time.cpu_s = usage::cpu_seconds();
+        let summary = json(&summary);
+        self.folder.finish(&summary)?;
+        Ok(summary)
+    }
+
+    fn report(&self, summary: &Summary) -> String {
+        let command = format!("nexus run {} --seed {}", self.job.path.display(), self.request.seed);
+        let extra = Extra { command: &command, job_file: Some(&self.job.text), ..Extra::default() };
+        report::html(summary, &extra)
+    }
+}
+
+/// What a run came to.
+struct Outcome<'a> {
+    parameters: &'a [f32],
+    lines: &'a [String],
+    resumed_from: Option<u32>,
+    warnings: Vec<String>,
+}
+
+struct Prepared {
+    seed: Seed,
+    plan: Plan,
+    owners: Owners,
+}
+
+impl Prepared {
+    fn new(job: &JobFile, request: &Request) -> Result<Self, NodeError> {
+        let seed = Seed::from_number(request.seed);
+        let owners = Owners::load(job, &seed)?;
+        let plan = plan::plan(job, &owners, &seed)?;
+        request.faults.check(plan.owners).map_err(|range| {
+            NodeError::usage(format!("the fault file cannot be used: {range}"), "correct the value")
+        })?;
+        Ok(Self { seed, plan, owners })
+    }
+
+    fn into_run(self, clock: SystemClock, folder: RunFolder, request: Request, job: JobFile, threads: usize) -> Run {
+        let Self { seed, plan, owners } = self;
+        Run { clock, folder, request, job, seed, plan, owners, threads }
+    }
+}
+
+fn count(lines: &[String]) -> u32 {
+    u32::try_from(lines.len()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,441 @@
+//! Every party of a job in one process and in virtual time.
+//!
+//! The coordinator and the owners are the state machines of `nexus-training`, the same that run
+//! on a real network. Here a seeded scheduler moves their messages, fires their timers and,
+//! if asked to, breaks things. Two runs with the same seed are equal bit by bit; a run that was
+//! killed goes on from its last [`Simulation::snapshot`] as if nothing had happened.
+//!
+//! Training happens out of order and in parallel: a result is needed only when its virtual time
+//! has come, and does not depend on when it was computed.
+
+mod agenda;
+mod faults;
+mod network;
+mod snapshot;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use nexus_training::{
+    Coordinator, CoordinatorEffect, CoordinatorEvent, LocalResult, LocalTask, Participant,
+    ParticipantEffect, ParticipantEvent, Plan, RoundRecord, TaskId, TrainingError,
+};
+use nexus_types::{CodecError, OwnerId, Party, Round, Seed, Timestamp, Transport, TransportError};
+
+pub use faults::{
+    Attack, AttackKind, CoordinatorFaults, FaultPlan, FaultRange, Faults, NetworkFaults,
+    OwnerFaults,
+};
+
+use agenda::{Agenda, Appointment, Training};
+use network::Network;
+
+/// What the owners of a simulation do when they are asked to.
+pub trait Workload: Sync {
+    /// The sums that `owner` contributes to the statistics stage.
+    ///
+    /// # Errors
+    /// Why the owner declines, in words.
+    fn summarise(&self, owner: OwnerId) -> Result<Vec<f64>, String>;
+
+    /// The model before the first round, given the sums over all owners.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    fn initial(&self, summary: &[f64]) -> Result<Vec<f32>, String>;
+
+    /// Trains on `owner`'s rows.
+    ///
+    /// # Errors
+    /// Why the owner declines, in words.
+    fn train(&self, owner: OwnerId, task: &LocalTask) -> Result<LocalResult, String>;
+
+    /// How long `owner` trains, in virtual time.
+    fn duration(&self, owner: OwnerId) -> Duration;
+}
+
+/// What a simulation came to.
+#[derive(Debug)]
+pub enum Milestone {
+    /// A round has ended. The second part names, for owners, faults injected during it.
+    Round(RoundRecord, BTreeMap<OwnerId, String>),
+    /// The job has ended.
+    Finished,
+}
+
+/// Why a simulation ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimulationError {
+    /// The job failed, as it may.
+    #[error(transparent)]
+    Job(#[from] TrainingError),
+    /// The first model could not be made.
+    #[error("no model to begin with: {reason}")]
+    Begin {
+        /// Why.
+        reason: String,
+    },
+    /// A message could not be sent.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// A snapshot could not be written or read.
+    #[error(transparent)]
+    Snapshot(#[from] CodecError),
+    /// A snapshot is of another job.
+    #[error("the snapshot has {got} owners, the job has {expected}")]
+    OtherJob {
+        /// Owners in the snapshot.
+        got: usize,
+        /// Owners in the job.
+        expected: usize,
+    },
+    /// Nothing is left to happen, and the job has not ended.
+    #[error("at {at:?} the coordinator waits, and nothing is left that could happen")]
+    Stalled {
+        /// The virtual time.
+        at: Timestamp,
+    },
+    /// The simulation took more steps than any job of its size can need.
+    #[error("the job did not end within {limit} steps")]
+    TooLong {
+        /// The limit.
+        limit: u64,
+    },
+}
+
+struct Host<M> {
+    machine: Option<M>,
+    disk: Vec<u8>,
+    life: u32,
+}
+
+/// A job under way.
+pub struct Simulation<'a, W> {
+    plan: Plan,
+    workload: &'a W,
+    faults: FaultPlan,
+    threads: usize,
+    now: Timestamp,
+    steps: u64,
+    closed: Round,
+    finished: bool,
+    coordinator: Host<Coordinator>,
+    owners: Vec<Host<Participant>>,
+    network: Network,
+    agenda: Agenda,
+    milestones: VecDeque<Milestone>,
+}
+
+impl<W> std::fmt::Debug for Simulation<'_, W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Simulation").field("now", &self.now).field("closed", &self.closed).finish_non_exhaustive()
+    }
+}
+
+impl<'a, W: Workload> Simulation<'a, W> {
+    /// A job that has not begun.
+    ///
+    /// # Errors
+    /// [`TrainingError`] if the plan is impossible.
+    pub fn new(
+        plan: Plan,
+        workload: &'a W,
+        faults: Faults,
+        seed: &Seed,
+        threads: usize,
+    ) -> Result<Self, SimulationError> {
+        let mut simulation = Self::unstarted(plan, workload, faults, seed, threads)?;
+        simulation.plan_coordinator_crash();
+        simulation.coordinate(CoordinatorEvent::Start)?;
+        Ok(simulation)
+    }
+
+    fn unstarted(
+        plan: Plan,
+        workload: &'a W,
+        faults: Faults,
+        seed: &Seed,
+        threads: usize,
+    ) -> Result<Self, SimulationError> {
+        let faults = FaultPlan::new(faults, seed);
+        let coordinator = Coordinator::new(plan.clone())?;
+        let owners = OwnerId::all(plan.owners)
+            .map(|id| Ok(Host::new(Participant::new(plan.clone(), id)?)))
+            .collect::<Result<_, TrainingError>>()?;
+        Ok(Self {
+            network: Network::new(plan.owners, faults.clone()),
+            plan,
+            workload,
+            faults,
+            threads,
+            now: Timestamp::default(),
+            steps: 0,
+            closed: Round(0),
+            finished: false,
+            coordinator: Host::new(coordinator),
+            owners,
+            agenda: Agenda::default(),
+            milestones: VecDeque::new(),
+        })
+    }
+
+    /// The model as it is now; empty before the first round.
+    pub fn parameters(&self) -> &[f32] {
+        self.coordinator.machine.as_ref().map_or(&[], Coordinator::parameters)
+    }
+
+    /// The sums of the statistics stage, once it has ended.
+    pub fn summary(&self) -> &[f64] {
+        self.coordinator.machine.as_ref().map_or(&[], Coordinator::summary)
+    }
+
+    /// The virtual time.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Goes on to the next milestone.
+    ///
+    /// # Errors
+    /// [`SimulationError`]: the job failed. It never hangs.
+    pub fn advance(&mut self) -> Result<Milestone, SimulationError> {
+        loop {
+            if let Some(milestone) = self.milestones.pop_front() {
+                return Ok(milestone);
+            }
+            if self.finished {
+                return Ok(Milestone::Finished);
+            }
+            self.step()?;
+        }
+    }
+
+    /// The most events a job of this size may take: every owner may answer every attempt with
+    /// a few messages, twice, and crash on the way.
+    fn step_limit(&self) -> u64 {
+        let attempts = u64::from(self.plan.attempts) + 1;
+        let rounds = u64::from(self.plan.rounds) + 1;
+        1000 + 64 * attempts * rounds * (u64::from(self.plan.owners) + 1)
+    }
+
+    fn step(&mut self) -> Result<(), SimulationError> {
+        self.steps += 1;
+        let limit = self.step_limit();
+        if self.steps > limit {
+            return Err(SimulationError::TooLong { limit });
+        }
+        let arrival = self.network.next_arrival();
+        let appointment = self.agenda.next_at();
+        let at = match (arrival, appointment) {
+            (Some(arrival), Some(appointment)) => arrival.min(appointment),
+            (Some(at), None) | (None, Some(at)) => at,
+            (None, None) => return Err(SimulationError::Stalled { at: self.now }),
+        };
+        self.now = self.now.max(at);
+        self.network.advance(self.now, self.closed.next());
+        if arrival == Some(at) { self.deliver() } else { self.attend() }
+    }
+
+    fn deliver(&mut self) -> Result<(), SimulationError> {
+        let Some(to) = self.network.deliver_next() else { return Ok(()) };
+        if self.is_down(to) {
+            self.network.discard(to);
+            return Ok(());
+        }
+        while let Some(received) = self.network.endpoint(to).receive() {
+            match (to, received.from) {
+                (Party::Coordinator, Party::Owner(from)) => {
+                    self.coordinate(CoordinatorEvent::Message { from, bytes: &received.message })?;
+                }
+                (Party::Owner(owner), Party::Coordinator) => {
+                    self.participate(owner, ParticipantEvent::Message(&received.message))?;
+                }
+                (to, from) => tracing::warn!(%from, %to, "a message between the wrong parties"),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_down(&self, party: Party) -> bool {
+        match party {
+            Party::Coordinator => self.coordinator.machine.is_none(),
+            Party::Owner(owner) => self.owners[owner.index()].machine.is_none(),
+        }
+    }
+
+    fn attend(&mut self) -> Result<(), SimulationError> {
+        self.agenda.train_due(self.threads, |training| self.workload.train(training.owner, &training.task));
+        match self.agenda.pop() {
+            Some(Appointment::Wake) => self.coordinate(CoordinatorEvent::Wake),
+            Some(Appointment::Crash(party)) => self.crash(party),
+            Some(Appointment::Restart(party)) => self.restart(party),
+            Some(Appointment::Train(training)) => self.trained(training),
+            None => Ok(()),
+        }
+    }
+
+    fn trained(&mut self, training: Training) -> Result<(), SimulationError> {
+        let Training { owner, task, result } = training;
+        let event = match result.unwrap_or_else(|| self.workload.train(owner, &task)) {
+            Ok(mut result) => {
+                self.faults.poison(owner, task.id, &mut result.delta);
+                ParticipantEvent::Trained(task.id, result)
+            }
+            Err(reason) => ParticipantEvent::Failed(task.id, reason),
+        };
+        self.participate(owner, event)
+    }
+
+    fn coordinate(&mut self, event: CoordinatorEvent<'_>) -> Result<(), SimulationError> {
+        let Some(machine) = &mut self.coordinator.machine else { return Ok(()) };
+        for effect in machine.step(self.now, event)? {
+            match effect {
+                CoordinatorEffect::Send { to, message } => {
+                    self.network.endpoint(Party::Coordinator).send(Party::Owner(to), message)?;
+                }
+                CoordinatorEffect::Wake { at } => self.agenda.add(at, Appointment::Wake),
+                CoordinatorEffect::Persist => self.persist_coordinator()?,
+                CoordinatorEffect::Summary { sums, .. } => {
+                    let parameters = self
+                        .workload
+                        .initial(&sums)
+                        .map_err(|reason| SimulationError::Begin { reason })?;
+                    self.coordinate(CoordinatorEvent::Begin { parameters })?;
+                }
+                CoordinatorEffect::RoundClosed(record) => self.round_closed(record),
+                CoordinatorEffect::Finished { .. } => self.finished = true,
+                CoordinatorEffect::Failed(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn round_closed(&mut self, record: RoundRecord) {
+        // A coordinator that crashed just then says so again.
+        if record.round <= self.closed {
+            return;
+        }
+        self.closed = record.round;
+        self.network.advance(self.now, self.closed.next());
+        self.plan_coordinator_crash();
+        let causes = self.network.take_causes();
+        self.milestones.push_back(Milestone::Round(record, causes));
+    }
+
+    fn plan_coordinator_crash(&mut self) {
+        let Some(share) = self.faults.coordinator_crash(self.closed, self.coordinator.life) else {
+            return;
+        };
+        let at = self.now + self.plan.round_deadline.mul_f64(share);
+        self.agenda.add(at, Appointment::Crash(Party::Coordinator));
+    }
+
+    fn persist_coordinator(&mut self) -> Result<(), SimulationError> {
+        if self.faults.faults().crashes()
+            && let Some(machine) = &self.coordinator.machine
+        {
+            self.coordinator.disk = machine.snapshot()?;
+        }
+        Ok(())
+    }
+
+    fn participate(&mut self, owner: OwnerId, event: ParticipantEvent<'_>) -> Result<(), SimulationError> {
+        let Some(machine) = &mut self.owners[owner.index()].machine else { return Ok(()) };
+        for effect in machine.step(event)? {
+            match effect {
+                ParticipantEffect::Summarise => {
+                    let event = match self.workload.summarise(owner) {
+                        Ok(sums) => ParticipantEvent::Summarised(sums),
+                        Err(reason) => ParticipantEvent::Failed(TaskId::SUMMARY, reason),
+                    };
+                    self.participate(owner, event)?;
+                }
+                ParticipantEffect::Train(task) => self.begin_training(owner, task),
+                ParticipantEffect::Send(message) => {
+                    self.network.endpoint(Party::Owner(owner)).send(Party::Coordinator, message)?;
+                }
+                ParticipantEffect::Persist => self.persist_owner(owner)?,
+                ParticipantEffect::Refused(refusal) => {
+                    tracing::debug!(%owner, %refusal, "a task was refused");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_training(&mut self, owner: OwnerId, task: LocalTask) {
+        let party = Party::Owner(owner);
+        self.agenda.forget_training(owner);
+        let span = self.workload.duration(owner).mul_f64(self.faults.slowness(owner));
+        if let Some(share) = self.faults.owner_crash(owner, task.id.round, self.owners[owner.index()].life) {
+            self.network.blame(party, "it crashed while training");
+            return self.agenda.add(self.now + span.mul_f64(share), Appointment::Crash(party));
+        }
+        let training = Training { owner, task, result: None };
+        self.agenda.add(self.now + span, Appointment::Train(training));
+    }
+
+    fn persist_owner(&mut self, owner: OwnerId) -> Result<(), SimulationError> {
+        let host = &mut self.owners[owner.index()];
+        if self.faults.faults().crashes()
+            && let Some(machine) = &host.machine
+        {
+            host.disk = machine.snapshot()?;
+        }
+        Ok(())
+    }
+
+    fn crash(&mut self, party: Party) -> Result<(), SimulationError> {
+        let Faults { owners, coordinator, .. } = self.faults.faults();
+        let pause = match party {
+            Party::Coordinator => coordinator.restart_ms,
+            Party::Owner(_) => owners.restart_ms,
+        };
+        match party {
+            Party::Coordinator => self.coordinator.crash(),
+            Party::Owner(owner) => {
+                self.owners[owner.index()].crash();
+                self.agenda.forget_training(owner);
+            }
+        }
+        tracing::debug!(%party, "crashed");
+        let back = self.now + Duration::from_millis(pause.into());
+        self.agenda.add(back, Appointment::Restart(party));
+        Ok(())
+    }
+
+    fn restart(&mut self, party: Party) -> Result<(), SimulationError> {
+        match party {
+            Party::Coordinator => {
+                let host = &mut self.coordinator;
+                let machine = match host.disk.as_slice() {
+                    [] => Coordinator::new(self.plan.clone())?,
+                    disk => Coordinator::restore(self.plan.clone(), disk)?,
+                };
+                host.machine = Some(machine);
+                self.coordinate(CoordinatorEvent::Restarted)
+            }
+            Party::Owner(owner) => {
+                let host = &mut self.owners[owner.index()];
+                let machine = match host.disk.as_slice() {
+                    [] => Participant::new(self.plan.clone(), owner)?,
+                    disk => Participant::restore(self.plan.clone(), owner, disk)?,
+                };
+                host.machine = Some(machine);
+                self.participate(owner, ParticipantEvent::Restarted)
+            }
+        }
+    }
+}
+
+impl<M> Host<M> {
+    const fn new(machine: M) -> Self {
+        Self { machine: Some(machine), disk: Vec::new(), life: 0 }
+    }
+
+    fn crash(&mut self) {
+        self.machine = None;
+        self.life += 1;
+    }
+}

@@ -1,0 +1,162 @@
+//! A simulation as bytes: what a killed run goes on from.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use nexus_training::{Coordinator, LocalTask, Participant, Plan};
+use nexus_types::limits::MAX_MESSAGE_BYTES;
+use nexus_types::{Canonical, OwnerId, Party, Round, Seed, Timestamp};
+
+use super::agenda::{Appointment, Training};
+use super::network::Envelope;
+use super::{Faults, Host, Simulation, SimulationError, Workload};
+
+#[derive(BorshSerialize, BorshDeserialize)]
+struct Saved {
+    now: Timestamp,
+    steps: u64,
+    closed: Round,
+    finished: bool,
+    coordinator: SavedHost,
+    owners: Vec<SavedHost>,
+    sequence: u64,
+    wire: Vec<SavedMail>,
+    causes: Vec<(OwnerId, String)>,
+    agenda: Vec<(Timestamp, SavedAppointment)>,
+}
+
+#[derive(BorshSerialize, BorshDeserialize)]
+struct SavedHost {
+    machine: Option<Vec<u8>>,
+    disk: Vec<u8>,
+    life: u32,
+}
+
+#[derive(BorshSerialize, BorshDeserialize)]
+struct SavedMail {
+    at: u64,
+    order: u64,
+    from: Party,
+    to: Party,
+    message: Vec<u8>,
+}
+
+#[derive(BorshSerialize, BorshDeserialize)]
+enum SavedAppointment {
+    Wake,
+    Crash(Party),
+    Restart(Party),
+    Train(OwnerId, LocalTask),
+}
+
+impl Canonical for Saved {
+    const DOMAIN: &'static str = "nexus/simulation/snapshot";
+    const VERSION: u8 = 1;
+    const MAX_BYTES: usize = 64 * MAX_MESSAGE_BYTES;
+}
+
+impl<'a, W: Workload> Simulation<'a, W> {
+    /// The whole simulation. Results of trainings under way are not part of it: they are
+    /// computed again, to the same bits.
+    ///
+    /// # Errors
+    /// [`SimulationError::Snapshot`] if the state is too large.
+    pub fn snapshot(&self) -> Result<Vec<u8>, SimulationError> {
+        let (sequence, wire) = self.network.saved();
+        let wire = wire.map(|(at, order, mail)| SavedMail {
+            at,
+            order,
+            from: mail.from,
+            to: mail.to,
+            message: mail.message.to_vec(),
+        });
+        let agenda = self.agenda.entries().map(|(at, entry)| (at, save_appointment(entry)));
+        let saved = Saved {
+            now: self.now,
+            steps: self.steps,
+            closed: self.closed,
+            finished: self.finished,
+            coordinator: self.coordinator.save(Coordinator::snapshot)?,
+            owners: self
+                .owners
+                .iter()
+                .map(|host| host.save(Participant::snapshot))
+                .collect::<Result<_, _>>()?,
+            sequence,
+            wire: wire.collect(),
+            causes: self.network.causes(),
+            agenda: agenda.collect(),
+        };
+        Ok(saved.encode()?)
+    }
+
+    /// The simulation that [`Simulation::snapshot`] saw.
+    ///
+    /// # Errors
+    /// [`SimulationError`] if the bytes are no snapshot of this job.
+    pub fn restore(
+        plan: Plan,
+        workload: &'a W,
+        faults: Faults,
+        seed: &Seed,
+        threads: usize,
+        bytes: &[u8],
+    ) -> Result<Self, SimulationError> {
+        let saved = Saved::decode(bytes)?;
+        let mut simulation = Self::unstarted(plan, workload, faults, seed, threads)?;
+        let (got, expected) = (saved.owners.len(), simulation.owners.len());
+        if got != expected {
+            return Err(SimulationError::OtherJob { got, expected });
+        }
+        let plan = simulation.plan.clone();
+        simulation.coordinator =
+            Host::load(saved.coordinator, |bytes| Coordinator::restore(plan.clone(), bytes))?;
+        for (id, (host, saved)) in (0..).map(OwnerId).zip(simulation.owners.iter_mut().zip(saved.owners)) {
+            *host = Host::load(saved, |bytes| Participant::restore(plan.clone(), id, bytes))?;
+        }
+        let wire = saved.wire.into_iter().map(|mail| {
+            let SavedMail { at, order, from, to, message } = mail;
+            (at, order, Envelope { from, to, message: message.into() })
+        });
+        simulation.network.restore(saved.now, saved.closed.next(), saved.sequence, wire.collect());
+        for (owner, cause) in saved.causes {
+            simulation.network.blame(Party::Owner(owner), &cause);
+        }
+        for (at, entry) in saved.agenda {
+            simulation.agenda.add(at, load_appointment(entry));
+        }
+        simulation.now = saved.now;
+        simulation.steps = saved.steps;
+        simulation.closed = saved.closed;
+        simulation.finished = saved.finished;
+        Ok(simulation)
+    }
+}
+
+fn save_appointment(entry: &Appointment) -> SavedAppointment {
+    match entry {
+        Appointment::Wake => SavedAppointment::Wake,
+        Appointment::Crash(party) => SavedAppointment::Crash(*party),
+        Appointment::Restart(party) => SavedAppointment::Restart(*party),
+        Appointment::Train(t) => SavedAppointment::Train(t.owner, t.task.clone()),
+    }
+}
+
+fn load_appointment(saved: SavedAppointment) -> Appointment {
+    match saved {
+        SavedAppointment::Wake => Appointment::Wake,
+        SavedAppointment::Crash(party) => Appointment::Crash(party),
+        SavedAppointment::Restart(party) => Appointment::Restart(party),
+        SavedAppointment::Train(owner, task) => Appointment::Train(Training { owner, task, result: None }),
+    }
+}
+
+impl<M> Host<M> {
+    fn save<E>(&self, snapshot: impl Fn(&M) -> Result<Vec<u8>, E>) -> Result<SavedHost, E> {
+        let machine = self.machine.as_ref().map(snapshot).transpose()?;
+        Ok(SavedHost { machine, disk: self.disk.clone(), life: self.life })
+    }
+
+    fn load<E>(saved: SavedHost, restore: impl Fn(&[u8]) -> Result<M, E>) -> Result<Self, E> {
+        let machine = saved.machine.as_deref().map(restore).transpose()?;
+        Ok(Self { machine, disk: saved.disk, life: saved.life })
+    }
+}

@@ -1,0 +1,185 @@
+//! Input that is wrong: exit code 2, and a message that names the place.
+
+use std::fs;
+
+use crate::nexus::Scratch;
+
+const GOOD: &str = "age,dose,sick\n40,1.5,yes\n50,2.5,no\n60,1.0,yes\n35,0.5,no\n";
+
+/// Runs a job over two files, of which the second is `bad`; it must be refused with all of
+/// `said` in the message, and leave nothing behind.
+#[track_caller]
+fn refused(bad: impl AsRef<[u8]>, said: &[&str]) {
+    let scratch = Scratch::new();
+    scratch.write("good.csv", GOOD);
+    scratch.write("bad.csv", bad);
+    scratch.write("job.toml", "[data]\nfiles = ['good.csv', 'bad.csv']\nlabel = 'sick'\n");
+    check(&scratch, said);
+}
+
+#[track_caller]
+fn check(scratch: &Scratch, said: &[&str]) {
+    let message = scratch.fail(2, &["run", "job.toml", "--no-baselines"]);
+    // The renderer wraps long lines; what is looked for may have been wrapped.
+    let flat = message.replace('│', " ");
+    let flat = flat.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in said {
+        assert!(flat.contains(part), "`{part}` is not in: {message}");
+    }
+    assert!(!scratch.path().join("runs").exists(), "a refused job left a run behind");
+}
+
+#[test]
+fn missing_label_column() {
+    refused("age,dose,ill\n40,1.5,yes\n", &["bad.csv", "`sick`", "`age`, `dose`, `ill`"]);
+}
+
+#[test]
+fn ragged_row() {
+    refused("age,dose,sick\n40,1.5,yes\n50,no\n", &["bad.csv:3", "3", "2"]);
+}
+
+#[test]
+fn text_in_a_number_column() {
+    refused("age,dose,sick\n40,1.5,yes\n50,2.5,no\nold,3,no\n", &["bad.csv:4", "`age`", "old"]);
+}
+
+#[test]
+fn nan_in_a_number_column() {
+    refused("age,dose,sick\n40,1.5,yes\n50,NaN,no\n", &["bad.csv:3", "`dose`", "NaN"]);
+    refused("age,dose,sick\n40,inf,yes\n50,1,no\n", &["bad.csv:2", "`dose`", "inf"]);
+}
+
+#[test]
+fn files_with_different_columns() {
+    refused("age,weight,sick\n40,1.5,yes\n50,2.5,no\n", &["bad.csv", "good.csv", "weight"]);
+}
+
+#[test]
+fn empty_files() {
+    refused("", &["bad.csv", "empty"]);
+    refused("age,dose,sick\n", &["bad.csv", "no rows"]);
+}
+
+#[test]
+fn one_class_only() {
+    let scratch = Scratch::new();
+    scratch.write("a.csv", GOOD.replace("no", "yes"));
+    scratch.write("b.csv", GOOD.replace("no", "yes"));
+    scratch.write("job.toml", "[data]\nfiles = ['a.csv', 'b.csv']\nlabel = 'sick'\n");
+    check(&scratch, &["`sick`", "yes", "class"]);
+}
+
+#[test]
+fn text_that_is_not_utf8() {
+    refused(b"age,dose,sick\n40,1.5,yes\n50,\xff\xfe,no\n", &["bad.csv:3", "UTF-8"]);
+    let scratch = Scratch::new();
+    scratch.write("job.toml", b"[data]\nbuiltin = '\xff'\n");
+    check(&scratch, &["job.toml", "UTF-8"]);
+}
+
+#[test]
+fn missing_file() {
+    let scratch = Scratch::new();
+    scratch.write("job.toml", "[data]\nfiles = ['a.csv', 'b.csv']\nlabel = 'x'\n");
+    check(&scratch, &["a.csv"]);
+}
+
+#[cfg(feature = "parquet")]
+mod parquet {
+    use super::*;
+
+    fn hospitals() -> Scratch {
+        let scratch = Scratch::new();
+        scratch.succeed(&["new", "h", "--template", "tabular", "--parquet"]);
+        let job = fs::read_to_string(scratch.path().join("h/job.toml")).unwrap();
+        scratch.write("job.toml", job.replace("\"north", "\"h/north").replace("\"south", "\"h/south").replace("\"coast", "\"h/coast"));
+        scratch
+    }
+
+    #[test]
+    fn damaged_files() {
+        let scratch = hospitals();
+        let whole = scratch.read("h/coast.parquet");
+        scratch.write("h/coast.parquet", &whole[..whole.len() / 2]);
+        check(&scratch, &["coast.parquet"]);
+        scratch.write("h/coast.parquet", b"PAR1 this is no parquet PAR1");
+        check(&scratch, &["coast.parquet"]);
+    }
+
+    /// The footer says that row group 0 has a terabyte; refused before anything is allocated.
+    #[test]
+    fn a_row_group_that_claims_a_terabyte() {
+        let scratch = hospitals();
+        let whole = scratch.read("h/coast.parquet");
+        scratch.write("h/coast.parquet", claim_a_terabyte(&whole));
+        check(&scratch, &["coast.parquet", "1099511627776"]);
+    }
+
+    /// Rewrites every varint in the footer that equals the row group's total byte size.
+    fn claim_a_terabyte(file: &[u8]) -> Vec<u8> {
+        nexus_models::data::testing::with_claimed_row_group_bytes(file, 1 << 40)
+    }
+}
+
+#[track_caller]
+fn bad_job(job: &str, said: &[&str]) {
+    let scratch = Scratch::new();
+    scratch.write("job.toml", job);
+    check(&scratch, said);
+}
+
+#[test]
+fn unknown_keys() {
+    bad_job("[data]\nbuiltin = 'digits'\nowner = 3\n", &["job.toml:3:1", "unknown field `owner`"]);
+    bad_job("[data]\nbuiltin = 'digits'\n[trainin]\n", &["job.toml:3:2", "trainin"]);
+    bad_job(
+        "[data]\nbuiltin = 'digits'\n[training]\nstrategy = { fedprox = { nu = 1.0 } }\n",
+        &["job.toml:4", "nu"],
+    );
+}
+
+#[test]
+fn values_out_of_range() {
+    let training = |line: &str| format!("[data]\nbuiltin = 'digits'\n[training]\n{line}\n");
+    bad_job(&training("rounds = 0"), &["job.toml:4:10", "rounds is 0"]);
+    bad_job(&training("learning_rate = nan"), &["job.toml:4:17", "learning_rate is NaN"]);
+    bad_job(&training("batch_size = 0"), &["job.toml:4:14", "batch_size is 0"]);
+    bad_job(&training("rounds = 'three'"), &["job.toml:4:10", "three"]);
+    bad_job(&training("quorum = 11"), &["job.toml", "quorum"]);
+    bad_job("[data]\nbuiltin = 'digits'\ntest_fraction = 1.5\n", &["job.toml:3:17", "1.5"]);
+    bad_job("[data]\nbuiltin = 'digits'\nowners = 5000\n", &["job.toml:3:10", "5000"]);
+    bad_job("[job]\nname = 'No!'\n[data]\nbuiltin = 'digits'\n", &["job.toml:2:8", "`No!`"]);
+    bad_job("[job]\nname = 'x'\n[data]\n", &["job.toml", "no data"]);
+    bad_job("this is no toml", &["job.toml:1"]);
+}
+
+#[test]
+fn a_model_that_does_not_fit_the_data() {
+    let spec = "version = 1\ninput = [63]\nloss = 'softmax_cross_entropy'\n\
+                layers = [{ linear = { outputs = 10 } }]\n";
+    let job = "[data]\nbuiltin = 'digits'\n[model]\nspec = 'model.toml'\n";
+    let scratch = Scratch::new();
+    scratch.write("model.toml", spec);
+    scratch.write("job.toml", job);
+    check(&scratch, &["job.toml:4:8", "63", "64"]);
+    scratch.write("model.toml", spec.replace("63", "64").replace("10", "9"));
+    check(&scratch, &["job.toml:4:8", "9 outputs", "10 classes"]);
+    scratch.write("model.toml", spec.replace("outputs", "output"));
+    check(&scratch, &["model.toml", "output"]);
+    bad_job(
+        "[data]\nbuiltin = 'digits'\n[model]\nkind = 'logistic'\n",
+        &["job.toml:4:8", "two classes"],
+    );
+}
+
+#[test]
+fn faults_out_of_range() {
+    let scratch = Scratch::new();
+    scratch.write("faults.toml", "[owners]\ndrop = 1.5\n");
+    let said = scratch.fail(2, &["run", "--faults", "faults.toml"]);
+    assert!(said.contains("owners.drop"), "{said}");
+    scratch.write("faults.toml", "[owners]\ndorp = 0.5\n");
+    let said = scratch.fail(2, &["run", "--faults", "faults.toml"]);
+    assert!(said.contains("dorp"), "{said}");
+}

@@ -1,0 +1,118 @@
+//! The other commands, and the contract of output.
+
+use serde_json::Value;
+
+use crate::nexus::{Scratch, text};
+
+fn json(output: &str) -> Value {
+    serde_json::from_str(output).unwrap_or_else(|error| panic!("{error}: {output}"))
+}
+
+#[test]
+fn the_result_goes_to_standard_output_and_everything_else_to_standard_error() {
+    let scratch = Scratch::new();
+    let output = scratch.nexus(&["run", "--json", "--no-baselines"]);
+    assert_eq!(json(&text(&output.stdout))["schema"], 1);
+    assert!(text(&output.stderr).contains("run digits-1"));
+    let quiet = scratch.nexus(&["run", "--json", "--no-baselines", "-qq"]);
+    assert!(quiet.stderr.is_empty(), "{}", text(&quiet.stderr));
+    let (loud, quiet) = (json(&text(&output.stdout)), json(&text(&quiet.stdout)));
+    assert_eq!(loud["rounds"], quiet["rounds"]);
+}
+
+#[test]
+fn colour_is_for_terminals_and_for_those_who_ask() {
+    let scratch = Scratch::new();
+    let plain = scratch.succeed(&["run", "--no-baselines"]);
+    assert!(!plain.contains('\u{1b}'), "{plain}");
+    let coloured = scratch.succeed(&["run", "--no-baselines", "--color", "always"]);
+    assert!(coloured.contains('\u{1b}'), "{coloured}");
+    let refused = scratch.command(&["run", "x.toml"]).env("NO_COLOR", "1").output().unwrap();
+    assert!(!text(&refused.stderr).contains('\u{1b}'));
+}
+
+#[test]
+fn usage_errors_have_exit_code_two() {
+    let scratch = Scratch::new();
+    for arguments in [&["rnu"][..], &["run", "--rounds", "3"], &["run", "-j", "0"], &[]] {
+        assert_eq!(scratch.nexus(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn every_artefact_can_be_inspected() {
+    let scratch = Scratch::new();
+    scratch.succeed(&["run", "--no-baselines"]);
+    scratch.succeed(&["new", "h", "--template", "tabular"]);
+    let files = [
+        ("runs/digits-1/summary.json", "summary"),
+        ("runs/digits-1/run.json", "request"),
+        ("runs/digits-1/model.safetensors", "weights"),
+        ("runs/digits-1/model.toml", "model"),
+        ("runs/digits-1/checkpoints/round-0000005", "checkpoint"),
+        ("h/job.toml", "job"),
+        ("h/north.csv", "table"),
+    ];
+    for (file, kind) in files {
+        let found = json(&scratch.succeed(&["inspect", "--json", file]));
+        assert_eq!(found["kind"], kind, "{file}");
+    }
+    scratch.write("noise", [0xff; 100]);
+    scratch.fail(2, &["inspect", "noise"]);
+}
+
+#[test]
+fn a_model_is_shown_by_run_and_by_file() {
+    let scratch = Scratch::new();
+    let summary = scratch.summary(&["--no-baselines"]);
+    let by_run = scratch.succeed(&["model", "show", "digits-1", "--json"]);
+    let by_file = scratch.succeed(&["model", "show", "runs/digits-1/model.toml", "--json"]);
+    assert_eq!(by_run, by_file);
+    let shown = json(&by_run);
+    assert_eq!(shown["parameters"], 64 * 64 + 64 + 64 * 10 + 10);
+    assert_eq!(shown["hash"], summary.model_hash);
+}
+
+#[test]
+fn settings_say_where_they_come_from() {
+    let scratch = Scratch::new();
+    let shown = scratch.succeed(&["config", "show"]);
+    assert!(shown.contains("runs\truns\tdefault"), "{shown}");
+    scratch.write("nexus.toml", "runs = 'elsewhere'\n");
+    let shown = scratch.succeed(&["config", "show"]);
+    assert!(shown.contains("elsewhere\tnexus.toml"), "{shown}");
+    let shown = scratch.command(&["config", "show"]).env("NEXUS_RUNS", "third").output().unwrap();
+    assert!(text(&shown.stdout).contains("third\tcommand line or environment"));
+    scratch.write("nexus.toml", "run = 'elsewhere'\n");
+    let said = scratch.fail(2, &["config", "show"]);
+    assert!(said.contains("nexus.toml") && said.contains("line 1, column 1"), "{said}");
+}
+
+#[test]
+fn schemas_completions_and_the_manual_are_printed() {
+    let scratch = Scratch::new();
+    for document in ["job", "faults", "settings", "summary"] {
+        let schema = json(&scratch.succeed(&["config", "schema", document]));
+        assert!(schema["properties"].is_object(), "{document}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(scratch.succeed(&["completions", shell]).contains("nexus"));
+    }
+    assert!(scratch.succeed(&["man"]).contains(".TH nexus 1"));
+}
+
+#[test]
+fn the_doctor_finds_this_machine_fit() {
+    let scratch = Scratch::new();
+    let checks = json(&scratch.succeed(&["doctor", "--json"]));
+    assert!(checks.as_array().unwrap().iter().all(|check| check["verdict"] != "failed"));
+}
+
+#[test]
+fn new_refuses_to_overwrite_and_its_jobs_run() {
+    let scratch = Scratch::new();
+    scratch.succeed(&["new", "first"]);
+    let said = scratch.fail(2, &["new", "first"]);
+    assert!(said.contains("there already"), "{said}");
+    scratch.succeed(&["run", "first/job.toml", "--no-baselines"]);
+}

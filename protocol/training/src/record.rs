@@ -1,0 +1,132 @@
+//! What happened in a round, for people and files.
+
+use std::fmt;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use nexus_types::{OwnerId, Round, Timestamp};
+
+/// Why an owner's answer is not part of a round.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// Nothing came before the deadline.
+    NoAnswer {
+        /// Milliseconds waited, over all attempts.
+        waited_ms: u64,
+    },
+    /// The owner said that it cannot or will not answer.
+    Declined {
+        /// In its own words.
+        reason: String,
+    },
+    /// The bytes are not an answer.
+    Malformed {
+        /// What is wrong with them.
+        problem: String,
+    },
+    /// The answer is about another job.
+    WrongJob,
+    /// The answer is about another model.
+    WrongModel,
+    /// The answer has the wrong number of numbers.
+    WrongLength {
+        /// Numbers in it.
+        got: u64,
+        /// Numbers expected.
+        expected: u64,
+    },
+    /// A number in it is infinite.
+    NotFinite,
+    /// A number in it is too large to be summed.
+    TooLarge {
+        /// The largest magnitude that is summed.
+        limit: f64,
+    },
+    /// The update was trained on nothing.
+    NoExamples,
+    /// SCAFFOLD: the displacement is not a positive number.
+    NoDisplacement,
+    /// FedBuff: the update starts from too old a model.
+    Stale {
+        /// How many models have come since.
+        by: u32,
+    },
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAnswer { waited_ms } => {
+                write!(f, "no answer within {} s", *waited_ms as f64 / 1e3)
+            }
+            Self::Declined { reason } => write!(f, "declined: {reason}"),
+            Self::Malformed { problem } => write!(f, "sent a malformed answer: {problem}"),
+            Self::WrongJob => f.write_str("answered for another job"),
+            Self::WrongModel => f.write_str("answered for another model"),
+            Self::WrongLength { got, expected } => {
+                write!(f, "sent {got} numbers where {expected} were expected")
+            }
+            Self::NotFinite => f.write_str("sent a number that is not finite"),
+            Self::TooLarge { limit } => write!(f, "sent a number above {limit:e}"),
+            Self::NoExamples => f.write_str("trained on no examples"),
+            Self::NoDisplacement => f.write_str("sent a displacement that is not positive"),
+            Self::Stale { by } => write!(f, "its update is {by} models too old"),
+        }
+    }
+}
+
+/// An owner that was asked and is not part of the result.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Dropped {
+    /// The owner.
+    pub owner: OwnerId,
+    /// Why.
+    pub reason: DropReason,
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.owner, self.reason)
+    }
+}
+
+/// One closed round; with [`crate::Strategy::FedBuff`] one emptying of the buffer; with round 0
+/// the statistics stage.
+///
+/// Lists are in order of owners. Traffic that is repeated because a coordinator restarted is not
+/// counted, so that a job which was interrupted has the record of one which was not.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct RoundRecord {
+    /// Which round.
+    pub round: Round,
+    /// Owners whose answers are part of the result.
+    pub participants: Vec<OwnerId>,
+    /// Owners that were asked and are not, and why.
+    pub dropped: Vec<Dropped>,
+    /// Owners whose answer to an earlier round arrived during this one.
+    pub late: Vec<OwnerId>,
+    /// Owners whose update was scaled down by [`crate::Rule::NormBound`].
+    pub clipped: Vec<OwnerId>,
+    /// Updates in the result; more than participants if FedBuff took several from one.
+    pub updates: u32,
+    /// Messages that repeat an answer already taken.
+    pub duplicates: u32,
+    /// Messages from parties that were not asked, or about what was not asked.
+    pub strays: u32,
+    /// Sum of the losses the participants report over the number of examples they report.
+    pub train_loss: f64,
+    /// Optimiser steps of the participants.
+    pub steps: u64,
+    /// Bytes of all messages received.
+    pub bytes_up: u64,
+    /// Bytes of all messages sent.
+    pub bytes_down: u64,
+    /// How often owners were asked, at least 1.
+    pub attempts: u32,
+    /// When the round began.
+    pub opened: Timestamp,
+    /// When it ended.
+    pub closed: Timestamp,
+    /// Euclidean norm of the aggregated update, before the server's optimiser.
+    pub update_norm: f64,
+}

@@ -1,0 +1,126 @@
+//! A coordinator driven by hand.
+
+use std::time::Duration;
+
+use nexus_training::{
+    Answer, Coordinator, CoordinatorEffect, CoordinatorEvent, DropReason, MAX_EXAMPLE_CAP, Plan,
+    RoundRecord, Rule, Strategy, TaskId, TrainingError, Update, Weighting,
+};
+use nexus_types::{Canonical, Digest, JobId, ModelHash, OwnerId, Round, Seed, Timestamp};
+
+/// Milliseconds of an attempt.
+pub(crate) const DEADLINE: u64 = 1000;
+
+/// Five owners, two parameters, three rounds of FedAvg.
+pub(crate) fn plan() -> Plan {
+    Plan {
+        job: JobId(Digest::of("test", b"job")),
+        model: ModelHash(Digest::of("test", b"model")),
+        owners: 5,
+        rounds: 3,
+        parameters: 2,
+        statistics: 0,
+        fraction: 1.0,
+        quorum: 3,
+        round_deadline: Duration::from_millis(DEADLINE),
+        attempts: 2,
+        strategy: Strategy::FedAvg,
+        rule: Rule::Mean,
+        weighting: Weighting::Uniform,
+        example_cap: MAX_EXAMPLE_CAP,
+        seed: Seed::from_number(1),
+    }
+}
+
+/// An update for the first task of `round` on one example.
+pub(crate) fn update(plan: &Plan, round: u32, delta: &[f32]) -> Update {
+    Update {
+        job: plan.job,
+        id: TaskId::first(Round(round)),
+        model: plan.model,
+        examples: 1,
+        loss_sum: 2.0,
+        steps: 1,
+        displacement: 1.0,
+        delta: delta.to_vec(),
+    }
+}
+
+pub(crate) fn encoded(update: Update) -> Vec<u8> {
+    Answer::Update(update).encode().unwrap()
+}
+
+pub(crate) fn declined(plan: &Plan, id: TaskId, reason: &str) -> Vec<u8> {
+    Answer::Declined { job: plan.job, id, reason: reason.into() }.encode().unwrap()
+}
+
+/// A coordinator driven by hand.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) machine: Coordinator,
+    pub(crate) now: u64,
+}
+
+impl Bench {
+    /// A job whose first round is open, from a model of zeros.
+    pub(crate) fn open(plan: Plan) -> Self {
+        let parameters = vec![0.0; plan.parameters as usize];
+        let mut bench = Self { machine: Coordinator::new(plan).unwrap(), now: 0 };
+        bench.step(CoordinatorEvent::Start);
+        bench.step(CoordinatorEvent::Begin { parameters });
+        bench
+    }
+
+    pub(crate) fn step(&mut self, event: CoordinatorEvent<'_>) -> Vec<CoordinatorEffect> {
+        self.machine.step(Timestamp(self.now), event).unwrap()
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        self.machine.plan().clone()
+    }
+
+    pub(crate) fn send(&mut self, from: u32, bytes: &[u8]) -> Vec<CoordinatorEffect> {
+        self.step(CoordinatorEvent::Message { from: OwnerId(from), bytes })
+    }
+
+    /// `from` answers the open round.
+    pub(crate) fn answer(&mut self, from: u32, delta: &[f32]) -> Vec<CoordinatorEffect> {
+        let round = self.machine.round().unwrap().0;
+        let bytes = encoded(update(&self.plan(), round, delta));
+        self.send(from, &bytes)
+    }
+
+    /// The deadline passes.
+    pub(crate) fn wait(&mut self) -> Vec<CoordinatorEffect> {
+        self.now += DEADLINE;
+        self.step(CoordinatorEvent::Wake)
+    }
+}
+
+pub(crate) fn record(effects: &[CoordinatorEffect]) -> RoundRecord {
+    let record = effects.iter().find_map(|effect| match effect {
+        CoordinatorEffect::RoundClosed(record) => Some(record.clone()),
+        _ => None,
+    });
+    record.unwrap_or_else(|| panic!("no round was closed: {effects:?}"))
+}
+
+pub(crate) fn failure(effects: &[CoordinatorEffect]) -> TrainingError {
+    match effects {
+        [CoordinatorEffect::Failed(error)] => error.clone(),
+        other => panic!("the job did not fail: {other:?}"),
+    }
+}
+
+/// To whom something was sent.
+pub(crate) fn receivers(effects: &[CoordinatorEffect]) -> Vec<u32> {
+    let sent = effects.iter().filter_map(|effect| match effect {
+        CoordinatorEffect::Send { to, .. } => Some(to.0),
+        _ => None,
+    });
+    sent.collect()
+}
+
+pub(crate) fn reasons(record: &RoundRecord) -> Vec<(u32, DropReason)> {
+    record.dropped.iter().map(|dropped| (dropped.owner.0, dropped.reason.clone())).collect()
+}
