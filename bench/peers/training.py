@@ -79,7 +79,8 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     note(machine())
-    print(f"{machine()}, torch {torch.__version__}, one thread each; samples/s,")
+    print(f"{machine()}, torch {torch.__version__}, one thread each; samples per second of")
+    print("processor time, which is wall time on an idle machine;")
     print(f"median [least, most] of {arguments.repeat} runs in turn\n")
     print("| model | torch | ours | ratio of medians | pairwise |\n|---|---|---|---|---|")
     for name in SAMPLES:
@@ -88,7 +89,7 @@ def main() -> None:
             for side, run in (("torch", torch_run(name)), ("ours", our_run(arguments.program, name))):
                 share = run["cpu_s"] / run["wall_s"]
                 warning = "" if share > CONTENDED else "  (another program took the processor)"
-                speeds[side].append(run["samples"] / run["wall_s"])
+                speeds[side].append(run["samples"] / run["cpu_s"])
                 note(f"{name} {side}: {speeds[side][-1]:,.0f}/s, {share:.0%} of a CPU{warning}")
         theirs, ours = speeds["torch"], speeds["ours"]
         ratio = statistics.median(ours) / statistics.median(theirs)

@@ -101,12 +101,12 @@ pub enum ModelError {
         /// Most values allowed.
         limit: usize,
     },
-    /// The model has too many parameters.
-    #[error("layer {layer}: with it the model has {got} parameters, at most {limit} are allowed")]
+    /// The model has too many parameters and frozen weights.
+    #[error("layer {layer}: with it the model has {got} weights, at most {limit} are allowed")]
     TooManyParameters {
         /// The layer that goes over the limit.
         layer: usize,
-        /// Parameters up to it, `usize::MAX` if they cannot be counted.
+        /// Weights up to it, `usize::MAX` if they cannot be counted.
         got: usize,
         /// The limit.
         limit: usize,

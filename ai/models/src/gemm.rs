@@ -78,11 +78,12 @@ pub(crate) fn multiply<T: Real>(
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
 ) {
-    assert_eq!((a.rows, b.columns), (out.rows, out.columns), "size of the product");
+    let MatrixMut { data, rows, columns } = out;
+    assert_eq!((a.rows, b.columns), (rows, columns), "size of the product");
     assert_eq!(a.columns, b.rows, "inner size");
     let (a_rows, a_columns) = signed(a.strides());
     let (b_rows, b_columns) = signed(b.strides());
-    let (out_rows, out_columns) = signed((out.columns, 1));
+    let (out_rows, out_columns) = signed((columns, 1));
     #[expect(unsafe_code, reason = "the kernels take pointers and strides")]
     // SAFETY: each of the three slices holds exactly rows * columns values (checked by the
     // constructors) and its strides reach rows * columns - 1 at most, so every access is in
@@ -91,10 +92,10 @@ pub(crate) fn multiply<T: Real>(
     // knows.
     unsafe {
         gemm::gemm(
-            out.rows,
-            out.columns,
+            rows,
+            columns,
             a.columns,
-            out.data.as_mut_ptr(),
+            data.as_mut_ptr(),
             out_columns,
             out_rows,
             old == Old::Kept,

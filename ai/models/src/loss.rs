@@ -224,7 +224,8 @@ mod tests {
             refused(Loss::MeanSquaredError, 3, Targets::Values(&[0.0; 5])),
             ModelError::Targets { got: 5, expected: 6 }
         );
-        let kind = |loss: Loss, outputs, got| ModelError::TargetKind { loss: loss.name(), outputs, got };
+        let kind =
+            |loss: Loss, outputs, got| ModelError::TargetKind { loss: loss.name(), outputs, got };
         let softmax = refused(Loss::SoftmaxCrossEntropy, 3, Targets::Values(&[0.0; 6]));
         assert_eq!(softmax, kind(Loss::SoftmaxCrossEntropy, 3, "values"));
         for loss in [Loss::BinaryCrossEntropy, Loss::MeanSquaredError] {

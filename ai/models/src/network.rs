@@ -184,7 +184,8 @@ impl<T: Real> Network<T> {
         targets: &Targets<'_, T>,
         workspace: &'w mut Workspace<T>,
     ) -> Result<&'w [T], ModelError> {
-        if !matches!(workspace.progress, Progress::Forward(hash) | Progress::Backward(hash) if hash == self.hash) {
+        if !matches!(workspace.progress, Progress::Forward(hash) | Progress::Backward(hash) if hash == self.hash)
+        {
             return Err(ModelError::Order { needed: "forward" });
         }
         workspace.progress = Progress::Forward(self.hash);
@@ -260,7 +261,7 @@ impl<T: Real> Network<T> {
         Ok(())
     }
 
-    /// Writes Σ w_i g_i to `gradient`, with g_i the gradient of example i, after
+    /// Writes Σ wᵢ gᵢ to `gradient`, with gᵢ the gradient of example i, after
     /// [`Network::backward`].
     ///
     /// # Errors
@@ -341,7 +342,8 @@ impl<T: Real> Network<T> {
         };
         let batch = Batch { input: &input[..values], examples, mode };
         let Stage { output, delta, kept } = &mut stage[0];
-        let (output, delta) = (&output[..examples * step.outputs], &delta[..examples * step.outputs]);
+        let (output, delta) =
+            (&output[..examples * step.outputs], &delta[..examples * step.outputs]);
         let pass = Backward { output, delta, below: wanted.then(|| sized(below, values)) };
         step.layer.backward(&parameters[step.range.clone()], batch, pass, kept, scratch);
     }

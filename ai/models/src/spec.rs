@@ -127,8 +127,9 @@ pub enum LayerSpec {
 }
 
 /// Where the frozen weights of a layer come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[derive(BorshSerialize, BorshDeserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, BorshSerialize, BorshDeserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Base {
     /// Drawn like fresh weights, from the seed of this number.
@@ -139,8 +140,9 @@ pub enum Base {
 }
 
 /// What training minimises: the mean over examples of one of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[derive(BorshSerialize, BorshDeserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, BorshSerialize, BorshDeserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
     /// -ln softmax(z)[class]: one of several classes.
@@ -198,7 +200,7 @@ impl ModelSpec {
         Self::of(&[inputs], vec![linear(classes)], Loss::SoftmaxCrossEntropy)
     }
 
-    /// A multi-layer perceptron with ReLU between its layers.
+    /// A multi-layer perceptron with `ReLU` between its layers.
     pub fn mlp(inputs: usize, hidden: &[usize], classes: usize) -> Self {
         let mut layers = Vec::with_capacity(2 * hidden.len() + 1);
         for &outputs in hidden {
@@ -209,7 +211,7 @@ impl ModelSpec {
     }
 
     /// A small convolutional network for images of `[height, width, channels]`: twice (3 x 3
-    /// convolution, ReLU, halving), then one linear layer.
+    /// convolution, `ReLU`, halving), then one linear layer.
     pub fn cnn(image: [usize; 3], classes: usize) -> Self {
         let block = |channels| {
             let convolution = LayerSpec::Conv2d { channels, kernel: 3, stride: 1, padding: 1 };
@@ -242,4 +244,138 @@ impl ModelSpec {
 
 const fn linear(outputs: usize) -> LayerSpec {
     LayerSpec::Linear { outputs, bias: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn layer() -> impl Strategy<Value = LayerSpec> {
+        let size = any::<u32>().prop_map(|size| size as usize);
+        let number = -1e9f32..1e9;
+        let base = prop_oneof![
+            any::<u32>().prop_map(|seed| Base::Seed(seed.into())),
+            any::<[u8; 32]>().prop_map(|bytes| Base::Weights(Digest(bytes))),
+        ];
+        prop_oneof![
+            (size.clone(), any::<bool>())
+                .prop_map(|(outputs, bias)| LayerSpec::Linear { outputs, bias }),
+            Just(LayerSpec::Relu),
+            Just(LayerSpec::Gelu),
+            Just(LayerSpec::Tanh),
+            Just(LayerSpec::Flatten),
+            (size.clone(), size.clone(), size.clone(), size.clone()).prop_map(
+                |(channels, kernel, stride, padding)| LayerSpec::Conv2d {
+                    channels,
+                    kernel,
+                    stride,
+                    padding
+                }
+            ),
+            (size.clone(), size.clone())
+                .prop_map(|(kernel, stride)| LayerSpec::MaxPool { kernel, stride }),
+            (size.clone(), size.clone())
+                .prop_map(|(kernel, stride)| LayerSpec::AvgPool { kernel, stride }),
+            number.clone().prop_map(|epsilon| LayerSpec::LayerNorm { epsilon }),
+            number.clone().prop_map(|rate| LayerSpec::Dropout { rate }),
+            (size.clone(), size.clone())
+                .prop_map(|(vocabulary, dimension)| LayerSpec::Embedding { vocabulary, dimension }),
+            (size.clone(), size, number, base).prop_map(|(outputs, rank, alpha, base)| {
+                LayerSpec::LoraLinear { outputs, rank, alpha, base }
+            }),
+        ]
+    }
+
+    fn spec() -> impl Strategy<Value = ModelSpec> {
+        let loss = prop_oneof![
+            Just(Loss::SoftmaxCrossEntropy),
+            Just(Loss::BinaryCrossEntropy),
+            Just(Loss::MeanSquaredError),
+        ];
+        let input = prop::collection::vec(0usize..1 << 30, 0..4);
+        (any::<u32>(), input, prop::collection::vec(layer(), 0..8), loss)
+            .prop_map(|(version, input, layers, loss)| ModelSpec { version, input, loss, layers })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(spec in spec()) {
+            prop_assert_eq!(&ModelSpec::decode(&spec.encode().unwrap()).unwrap(), &spec);
+            let text = toml::to_string(&spec).unwrap();
+            prop_assert_eq!(toml::from_str::<ModelSpec>(&text).unwrap(), spec);
+        }
+
+        #[test]
+        fn hostile_bytes_are_refused_or_canonical(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..80), cut in 0usize..80, flip in 0usize..80,
+        ) {
+            let check = |bytes: &[u8]| {
+                if let Ok(spec) = ModelSpec::decode(bytes) {
+                    assert_eq!(spec.encode().unwrap(), bytes);
+                }
+            };
+            let mut valid = ModelSpec::mnist_cnn().encode().unwrap();
+            bytes.splice(0..0, valid[..8].iter().copied());
+            check(&bytes);
+            valid[8 + flip] ^= 1;
+            check(&valid);
+            valid.truncate(cut);
+            check(&valid);
+        }
+    }
+
+    #[test]
+    fn a_specification_is_a_few_lines_of_toml() {
+        let text = r#"
+            version = 1
+            input = [28, 28, 1]
+            loss = "softmax_cross_entropy"
+            layers = [
+                { conv2d = { channels = 16, kernel = 8, stride = 2, padding = 3 } },
+                "relu",
+                { max_pool = { kernel = 2, stride = 1 } },
+                { conv2d = { channels = 32, kernel = 4, stride = 2 } },
+                "relu",
+                { max_pool = { kernel = 2, stride = 1 } },
+                "flatten",
+                { linear = { outputs = 32 } },
+                "relu",
+                { linear = { outputs = 10 } },
+            ]
+        "#;
+        assert_eq!(toml::from_str::<ModelSpec>(text).unwrap(), ModelSpec::mnist_cnn());
+        for (wrong, problem) in [
+            ("{ linear = { outputs = 32 } }", "{ linear = { outputs = 32, inputs = 4 } }"),
+            ("\"relu\"", "\"swish\""),
+            ("version = 1", "version = 1\nname = \"x\""),
+        ] {
+            let error = toml::from_str::<ModelSpec>(&text.replacen(wrong, problem, 1)).unwrap_err();
+            assert!(error.span().is_some(), "{error}");
+        }
+    }
+
+    #[test]
+    fn hashes_are_pinned() {
+        for (spec, hash) in [
+            (
+                ModelSpec::linear(3),
+                "189c56f3e6d9d863a802119312686ffc1f73918d8d75a2f73368d5fb53e02975",
+            ),
+            (
+                ModelSpec::mlp(64, &[64], 10),
+                "df64b0eb6d402b4e680333c5503c7a957a129b2760876a4d86ce817c46b75e6f",
+            ),
+            (
+                ModelSpec::mnist_cnn(),
+                "4c2761f47f6f5a0866471dd20ee898b5ad271bf9c826398a0ea8f16b1e549b8e",
+            ),
+        ] {
+            assert_eq!(spec.hash().unwrap().to_string(), hash);
+        }
+        let nan = LayerSpec::Dropout { rate: f32::NAN };
+        let spec = ModelSpec { layers: vec![nan], ..ModelSpec::linear(1) };
+        assert!(matches!(spec.hash(), Err(ModelError::Codec(_))));
+    }
 }

@@ -123,3 +123,124 @@ fn check_hash(bytes: &[u8], network: &Network) -> Result<(), ModelError> {
 fn not_safetensors(error: safetensors::SafeTensorError) -> ModelError {
     ModelError::NotSafetensors { problem: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use nexus_types::Seed;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ModelSpec;
+
+    fn network() -> Network {
+        Network::new(&ModelSpec::cnn([4, 4, 1], 2)).unwrap()
+    }
+
+    fn file() -> (Network, Vec<f32>, Vec<u8>) {
+        let network = network();
+        let parameters = network.initial(&Seed::from_number(1));
+        let bytes = save(&network, &parameters).unwrap();
+        (network, parameters, bytes)
+    }
+
+    /// A file with this header.
+    fn with_header(header: &str, data: usize) -> Vec<u8> {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.resize(bytes.len() + data, 0);
+        bytes
+    }
+
+    #[test]
+    fn what_is_saved_loads_bit_for_bit() {
+        let (network, parameters, bytes) = file();
+        assert_eq!(load(&bytes, &network).unwrap(), parameters);
+        assert_eq!(save(&network, &parameters).unwrap(), bytes);
+        let tensors = read(&bytes).unwrap();
+        let names: Vec<&str> = tensors.keys().map(String::as_str).collect();
+        assert_eq!(names, ["0.bias", "0.weight", "3.bias", "3.weight", "7.bias", "7.weight"]);
+        assert_eq!(tensors["0.weight"].shape(), [16, 3, 3, 1]);
+    }
+
+    #[test]
+    fn a_file_for_another_model_is_refused() {
+        let (network, parameters, bytes) = file();
+        let other = Network::new(&ModelSpec::cnn([4, 4, 1], 3)).unwrap();
+        let (got, expected) = (network.hash().to_string(), other.hash());
+        assert_eq!(load(&bytes, &other), Err(ModelError::OtherModel { got, expected }));
+        let short = save(&network, &parameters[1..]);
+        let (got, expected) = (parameters.len() - 1, parameters.len());
+        assert_eq!(short, Err(ModelError::Parameters { got, expected }));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_tensor_is_named() {
+        let network = Network::new(&ModelSpec::linear(2)).unwrap();
+        let entry = |name: &str, kind: &str, shape: &str, begin: usize, end: usize| {
+            format!(
+                r#""{name}":{{"dtype":"{kind}","shape":{shape},"data_offsets":[{begin},{end}]}}"#
+            )
+        };
+        let weight = entry("0.weight", "F32", "[1,2]", 0, 8);
+        let load = |entries: &[String], data: usize| {
+            load(&with_header(&format!("{{{}}}", entries.join(",")), data), &network)
+        };
+        let bias = entry("0.bias", "F32", "[1]", 8, 12);
+        assert_eq!(load(&[weight.clone(), bias.clone()], 12), Ok(vec![0.0; 3]));
+        let name = || "0.bias".to_owned();
+        let missing = load(std::slice::from_ref(&weight), 8);
+        assert_eq!(missing, Err(ModelError::TensorMissing { name: name() }));
+        let shape = load(&[weight.clone(), entry("0.bias", "F32", "[1,1]", 8, 12)], 12);
+        let (got, expected) = (vec![1, 1], vec![1]);
+        assert_eq!(shape, Err(ModelError::TensorShape { name: name(), got, expected }));
+        let kind = load(&[weight.clone(), entry("0.bias", "F16", "[1]", 8, 10)], 10);
+        assert_eq!(kind, Err(ModelError::TensorType { name: name(), got: "F16".into() }));
+        let more = load(&[weight, bias, entry("1.bias", "F32", "[1]", 12, 16)], 16);
+        assert_eq!(more, Err(ModelError::TensorUnknown { name: "1.bias".into() }));
+        let mut bytes = save(&network, &[0.0; 3]).unwrap();
+        let last = bytes.len() - 4;
+        bytes[last..].copy_from_slice(&f32::INFINITY.to_le_bytes());
+        let infinite = super::load(&bytes, &network);
+        let (name, position, value) = ("0.weight".to_owned(), 1, f32::INFINITY);
+        assert_eq!(infinite, Err(ModelError::NotFinite { name, position, value }));
+    }
+
+    #[test]
+    fn claimed_sizes_allocate_nothing() {
+        for header in [
+            r#"{"a":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}"#,
+            "{",
+        ] {
+            let read = read(&with_header(header, 4));
+            assert!(matches!(read, Err(ModelError::NotSafetensors { .. })), "{header}");
+        }
+        let long = [&u64::MAX.to_le_bytes()[..], b"{}"].concat();
+        assert!(matches!(read(&long), Err(ModelError::NotSafetensors { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_are_refused_or_finite(
+            bytes in prop::collection::vec(any::<u8>(), 0..64), at: prop::sample::Index, to: u8,
+            cut: prop::sample::Index,
+        ) {
+            let (network, parameters, mut valid) = file();
+            let check = |bytes: &[u8]| match load(bytes, &network) {
+                Ok(loaded) => {
+                    assert!(loaded.len() == parameters.len() && loaded.iter().all(|x| x.is_finite()));
+                }
+                Err(error) => assert!(!error.to_string().is_empty()),
+            };
+            check(&bytes);
+            let headless = [&(bytes.len() as u64).to_le_bytes()[..], &bytes].concat();
+            check(&headless);
+            let at = at.index(valid.len().min(800));
+            valid[at] = to;
+            check(&valid);
+            valid.truncate(cut.index(valid.len()));
+            check(&valid);
+        }
+    }
+}

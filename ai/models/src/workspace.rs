@@ -60,7 +60,8 @@ impl<T: Real> Workspace<T> {
         });
         let scratch = &self.scratch;
         let shared = [&self.input, &self.below, &self.weighted, &self.losses];
-        let shared = shared.into_iter().chain([&scratch.image, &scratch.columns, &scratch.products]);
+        let shared =
+            shared.into_iter().chain([&scratch.image, &scratch.columns, &scratch.products]);
         stages.sum::<usize>() + shared.map(|room| room.capacity() * size_of::<T>()).sum::<usize>()
     }
 }

@@ -1,6 +1,8 @@
 //! Every layer against finite differences, and every per-example quantity against one example at
 //! a time, on random shapes.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use nexus_models::{
     Base, LayerSpec, Loss, Mode, ModelSpec, Network, Real, Targets, Weights, Workspace,
 };
@@ -28,10 +30,12 @@ impl<T: Real> Case<T> {
         let mut input: Vec<T> = draw(examples * network.inputs(), 1.0);
         let values = draw(examples * network.outputs(), 1.0);
         if let Some(&LayerSpec::Embedding { vocabulary, .. }) = spec.layers.first() {
-            input.iter_mut().for_each(|x| *x = T::of(below(&mut rng, vocabulary) as f64));
+            for token in &mut input {
+                *token = T::of(f64::from(below(&mut rng, vocabulary)));
+            }
         }
         let classes = network.outputs().max(2);
-        let classes = (0..examples).map(|_| below(&mut rng, classes) as u32).collect();
+        let classes = (0..examples).map(|_| below(&mut rng, classes)).collect();
         Self { network, parameters, input, classes, values, examples, seed }
     }
 
@@ -41,7 +45,9 @@ impl<T: Real> Case<T> {
         let targets = match self.network.spec().loss {
             Loss::SoftmaxCrossEntropy => Targets::Classes(&self.classes[begin..end]),
             Loss::BinaryCrossEntropy if outputs == 1 => Targets::Classes(&self.classes[begin..end]),
-            _ => Targets::Values(&self.values[begin * outputs..end * outputs]),
+            Loss::BinaryCrossEntropy | Loss::MeanSquaredError => {
+                Targets::Values(&self.values[begin * outputs..end * outputs])
+            }
         };
         (&self.input[begin * inputs..end * inputs], targets)
     }
@@ -74,8 +80,8 @@ impl<T: Real> Case<T> {
     }
 }
 
-fn below(rng: &mut SeededRng, bound: usize) -> usize {
-    usize::try_from(rng.below(bound as u64)).unwrap()
+fn below(rng: &mut SeededRng, bound: usize) -> u32 {
+    u32::try_from(rng.below(bound as u64)).unwrap()
 }
 
 impl Case<f64> {
@@ -87,7 +93,7 @@ impl Case<f64> {
     }
 
     /// Compares `gradient` with central differences of `loss`, value by value. Where the slope
-    /// jumps within the step (ReLU, the largest of a window) there is no derivative to compare.
+    /// jumps within the step (`ReLU`, the largest of a window) there is no derivative to compare.
     fn check_differences(gradient: &[f64], at: &[f64], mut loss: impl FnMut(&[f64]) -> f64) {
         const STEP: f64 = 1e-5;
         let (here, mut at, mut kinks) = (loss(at), at.to_vec(), 0);
@@ -132,7 +138,9 @@ fn check(spec: &ModelSpec, examples: usize, seed: u64) {
     Case::check_differences(&sum, &case.parameters, |p| case.loss(p, &case.input, &mut other));
     if !matches!(spec.layers[0], LayerSpec::Embedding { .. }) {
         let slope = case.network.input_gradient(&case.parameters, &mut workspace).unwrap().to_vec();
-        Case::check_differences(&slope, &case.input, |x| case.loss(&case.parameters, x, &mut other));
+        Case::check_differences(&slope, &case.input, |x| {
+            case.loss(&case.parameters, x, &mut other)
+        });
     }
     check_examples(&case, &mut workspace);
     let dropout = |layer: &LayerSpec| matches!(layer, LayerSpec::Dropout { .. });

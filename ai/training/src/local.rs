@@ -78,7 +78,7 @@ impl LocalConfig {
 ///
 /// The result depends on its arguments alone, bit for bit. Order and dropout are drawn from
 /// `seed`, freshly for each task; it must differ from owner to owner. Beyond the parameters and
-/// the optimiser's state it takes memory for one mini-batch, and allocates nothing between steps.
+/// the optimiser's state it takes memory for one mini-batch, which all steps share.
 ///
 /// # Errors
 /// [`LearningError::Diverged`] once a loss or, at the end, a parameter is not finite;

@@ -42,6 +42,21 @@ pub struct Request {
     pub baselines: bool,
 }
 
+impl Request {
+    /// The command that asks for the same.
+    pub fn command(&self) -> String {
+        let mut command = "nexus run".to_owned();
+        if self.job_path.is_absolute() {
+            command += &format!(" {}", self.job_path.display());
+        }
+        command += &format!(" --seed {}", self.seed);
+        if let Some(file) = &self.faults_file {
+            command += &format!(" --faults {file}");
+        }
+        command
+    }
+}
+
 /// The whole run between two rounds.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct Checkpoint {

@@ -164,7 +164,7 @@ impl Run {
     }
 
     fn report(&self, summary: &Summary) -> String {
-        let command = format!("nexus run {} --seed {}", self.job.path.display(), self.request.seed);
+        let command = self.request.command();
         let extra = Extra { command: &command, job_file: Some(&self.job.text), ..Extra::default() };
         report::html(summary, &extra)
     }

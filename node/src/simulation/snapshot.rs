@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use nexus_training::{Coordinator, LocalTask, Participant, Plan};
 use nexus_types::limits::MAX_MESSAGE_BYTES;
-use nexus_types::{Canonical, OwnerId, Party, Round, Seed, Timestamp};
+use nexus_types::{Canonical, OwnerId, Party, Round, Seed, Timestamp, TransportError};
 
 use super::agenda::{Appointment, Training};
 use super::network::Envelope;
@@ -51,6 +51,24 @@ impl Canonical for Saved {
     const DOMAIN: &'static str = "nexus/simulation/snapshot";
     const VERSION: u8 = 1;
     const MAX_BYTES: usize = 64 * MAX_MESSAGE_BYTES;
+}
+
+impl Saved {
+    /// Every owner that is named must be one of the job's.
+    fn check(&self, plan: &Plan) -> Result<(), SimulationError> {
+        let mail = self.wire.iter().flat_map(|mail| [mail.from, mail.to]);
+        let agenda = self.agenda.iter().filter_map(|(_, entry)| match entry {
+            SavedAppointment::Wake => None,
+            SavedAppointment::Crash(party) | SavedAppointment::Restart(party) => Some(*party),
+            SavedAppointment::Train(owner, _) => Some(Party::Owner(*owner)),
+        });
+        let causes = self.causes.iter().map(|(owner, _)| Party::Owner(*owner));
+        let stranger = |party: &Party| matches!(party, Party::Owner(owner) if owner.0 >= plan.owners);
+        match mail.chain(agenda).chain(causes).find(stranger) {
+            Some(to) => Err(TransportError::Unreachable { to }.into()),
+            None => Ok(()),
+        }
+    }
 }
 
 impl<'a, W: Workload> Simulation<'a, W> {
@@ -106,6 +124,7 @@ impl<'a, W: Workload> Simulation<'a, W> {
         if got != expected {
             return Err(SimulationError::OtherJob { got, expected });
         }
+        saved.check(&simulation.plan)?;
         let plan = simulation.plan.clone();
         simulation.coordinator =
             Host::load(saved.coordinator, |bytes| Coordinator::restore(plan.clone(), bytes))?;

@@ -15,7 +15,7 @@ const RULES: [(&str, &str); 5] = [
 const ATTACKS: [(&str, &str); 3] = [
     ("none", ""),
     ("sign flip x5", "attack = [{ owners = [0, 4, 7], kind = 'sign_flip', scale = 5.0 }]"),
-    ("random x10", "attack = [{ owners = [0, 4, 7], kind = 'random', scale = 10.0 }]"),
+    ("random x50", "attack = [{ owners = [0, 4, 7], kind = 'random', scale = 50.0 }]"),
 ];
 const BEGIN: &str = "<!-- robust-table:begin -->\n";
 const END: &str = "<!-- robust-table:end -->";

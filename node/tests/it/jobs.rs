@@ -129,7 +129,7 @@ fn every_kind_of_model_trains() {
         let summary = scratch.summary(&["job.toml"]);
         assert!(accuracy(&summary) >= least, "{model} {}", accuracy(&summary));
     }
-    scratch.write("job.toml", tabular("linear", "mean radius", "drop = ['diagnosis']"));
+    scratch.write("job.toml", tabular("linear", "mean_radius", "drop = ['diagnosis']"));
     let job = text(&scratch.read("job.toml")).replace("rounds = 3", "rounds = 10\nlearning_rate = 0.01");
     scratch.write("job.toml", job);
     let summary = scratch.summary(&["job.toml"]);

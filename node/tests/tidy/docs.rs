@@ -1,8 +1,12 @@
 //! Rules about what we tell people.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
+
+use cipher_nexus::job::JobFile;
+use cipher_nexus::simulation::Faults;
 
 use crate::packages::crates;
 use crate::tree::{File, TREE, file};
@@ -94,6 +98,31 @@ fn nexus_problem(words: &[&str], tools: &Tools<'_>) -> Option<String> {
         }
     }
     None
+}
+
+/// Fenced blocks of TOML, with the line each begins at.
+fn toml_blocks(document: &File) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut all = lines(&document.text);
+    while let Some((number, line)) = all.next() {
+        if line.trim() == "```toml" {
+            let block = all.by_ref().map(|(_, line)| line).take_while(|line| *line != "```");
+            found.push((number, block.collect::<Vec<_>>().join("\n")));
+        }
+    }
+    found
+}
+
+/// What the program would say to a job, if it has data, or else to a fault file for ten owners.
+fn block_problem(text: &str) -> Option<String> {
+    if text.contains("[data]") {
+        return JobFile::parse(Path::new("job.toml"), text).err().map(|error| error.to_string());
+    }
+    let faults: Faults = match toml::from_str(text) {
+        Ok(faults) => faults,
+        Err(error) => return Some(error.message().to_owned()),
+    };
+    faults.check(10).err().map(|error| error.to_string())
 }
 
 /// The commands that a help page lists.
@@ -218,6 +247,26 @@ fn commands_that_do_not_exist_are_found() {
     let text =
         "$ not a command\n```console\n$ nexus run --json > a.json   # why\noutput\n```\n$ no\n";
     assert_eq!(commands(&File::of("a.md", text)), [(3, "nexus run --json".to_owned())]);
+}
+
+#[test]
+fn documented_files_are_accepted() {
+    let found: Vec<Violation> = TREE
+        .iter()
+        .filter(|file| file.has_extension(&["md"]))
+        .flat_map(|document| toml_blocks(document).into_iter().map(move |it| (document, it)))
+        .filter_map(|(document, (line, text))| {
+            Some(Violation::new(&document.path, line, block_problem(&text)?))
+        })
+        .collect();
+    obeyed("jobs and fault files in the documents can be used", &found);
+    assert!(!toml_blocks(file("README.md").expect("README.md is there")).is_empty());
+
+    for broken in ["[data]\nbuiltin = \"digits\"\nowner = 3\n", "[owners]\ndrop = 1.5\n"] {
+        let document = File::of("a.md", &format!("text\n```toml\n{broken}```\n"));
+        let [(line, text)] = &toml_blocks(&document)[..] else { panic!("one block") };
+        assert!(*line == 2 && block_problem(text).is_some(), "{broken}");
+    }
 }
 
 #[test]

@@ -64,8 +64,7 @@ fn has_keyword(code: &str) -> bool {
 /// Lines of code, comments aside, that hold the keyword.
 fn unsafe_lines(file: &File) -> impl Iterator<Item = usize> {
     let code = lines(&file.text).map(|(number, line)| (number, line.split("//").next()));
-    code.filter(move |(_, code)| code.is_some_and(has_keyword))
-        .map(|(number, _)| number)
+    code.filter(move |(_, code)| code.is_some_and(has_keyword)).map(|(number, _)| number)
 }
 
 fn misplaced_unsafe(file: &File, allowed: &[(&str, &str)]) -> Vec<Violation> {

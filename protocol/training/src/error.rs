@@ -83,7 +83,7 @@ pub enum TrainingError {
         what: &'static str,
     },
     /// Too few owners answered, however often they were asked.
-    #[error("{}: {have} answers could be used, {need} are needed; missing: {}", Stage(*round), Missing(missing))]
+    #[error("{}: got {have} of the {need} answers it needs; missing: {}", Stage(*round), Missing(missing))]
     QuorumLost {
         /// The round; 0 is the statistics stage.
         round: Round,
@@ -93,12 +93,6 @@ pub enum TrainingError {
         need: u32,
         /// Who is missing, and why.
         missing: Vec<Dropped>,
-    },
-    /// The model has left the range of its numbers.
-    #[error("round {round}: the model diverged, some of its numbers are no longer finite")]
-    Diverged {
-        /// The round whose update did it.
-        round: Round,
     },
     /// A snapshot is of another job, or contradicts its plan.
     #[error("the snapshot does not fit the plan: {problem}")]
@@ -154,7 +148,7 @@ mod tests {
         let lost = TrainingError::QuorumLost { round: Round(3), have: 2, need: 4, missing };
         assert_eq!(
             lost.to_string(),
-            "round 3: 2 answers could be used, 4 are needed; missing: \
+            "round 3: got 2 of the 4 answers it needs; missing: \
              owner-1 (no answer within 30.5 s), owner-4 (declined: disk full)"
         );
     }
@@ -166,7 +160,7 @@ mod tests {
             OwnerId::all(20).map(|owner| Dropped { owner, reason: reason.clone() }).collect();
         let lost = TrainingError::QuorumLost { round: Round(0), have: 0, need: 1, missing };
         let text = lost.to_string();
-        assert!(text.starts_with("statistics stage: 0 answers"), "{text}");
+        assert!(text.starts_with("statistics stage: got 0 of the 1 "), "{text}");
         assert!(text.contains("owner-15") && text.ends_with(" and 4 more"), "{text}");
     }
 }

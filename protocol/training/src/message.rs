@@ -302,6 +302,7 @@ mod tests {
             [&task_header[..], &[1], &job, &id, &parameters, &control, &accepted, &summary]
                 .concat();
         assert_eq!(Task::Train(train()).encode().unwrap(), train_bytes);
+        assert_eq!(train_bytes.len(), 65 + 4 * (2 + 1) + 4 * 2 + 8, "the cost table");
         let sums = [&answer_header[..], &[0], &job, &summary].concat();
         assert_eq!(Answer::Summary { job: JOB, sums: vec![0.5] }.encode().unwrap(), sums);
         let (examples, steps) = (5u64.to_le_bytes(), 6u64.to_le_bytes());
@@ -309,6 +310,7 @@ mod tests {
         let figures = [one_and_half, steps, half].concat();
         let update_bytes = [&head[..], &figures, &[2, 0, 0, 0], &one, &minus_one].concat();
         assert_eq!(Answer::Update(update()).encode().unwrap(), update_bytes);
+        assert_eq!(update_bytes.len(), 117 + 4 * 2, "the cost table");
         let refusal = [&answer_header[..], &[2], &job, &id, &[2, 0, 0, 0, b'n', b'o']].concat();
         assert_eq!(declined().encode().unwrap(), refusal);
     }

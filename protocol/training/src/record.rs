@@ -9,7 +9,7 @@ use nexus_types::{OwnerId, Round, Timestamp};
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 #[non_exhaustive]
 pub enum DropReason {
-    /// Nothing came before the deadline.
+    /// Nothing came before the deadline, in any attempt.
     NoAnswer {
         /// Milliseconds waited, over all attempts.
         waited_ms: u64,
@@ -93,8 +93,9 @@ impl fmt::Display for Dropped {
 /// One closed round; with [`crate::Strategy::FedBuff`] one emptying of the buffer; with round 0
 /// the statistics stage.
 ///
-/// Lists are in order of owners. Traffic that is repeated because a coordinator restarted is not
-/// counted, so that a job which was interrupted has the record of one which was not.
+/// Lists are in order of owners. Questions that are repeated because a coordinator restarted are
+/// not counted: an interrupted round has the record of one that was not, apart from times, and
+/// from answers that crossed a repeated question.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct RoundRecord {
     /// Which round.

@@ -59,8 +59,9 @@ pub fn digits_table() -> Table {
 /// The digits as a model sees them: 64 pixels from 0 to 1, ten classes. The row hashes are those
 /// of [`digits_table`].
 pub fn digits() -> Dataset {
-    let features =
-        images().flat_map(|image| pixels(image).map(|pixel| f32::from(pixel) / BRIGHTEST)).collect();
+    let features = images()
+        .flat_map(|image| pixels(image).map(|pixel| f32::from(pixel) / BRIGHTEST))
+        .collect();
     let labels = images().map(|image| image[0].into()).collect();
     let names = (0..10).map(|digit| digit.to_string()).collect();
     let pixel_names: Vec<String> = pixel_names().collect();
@@ -133,8 +134,14 @@ mod tests {
 
     #[test]
     fn the_values_are_pinned() {
-        assert_eq!(digest(&digits_table()), "c82fb8a7808736e66953ff64a2dc2bb426aaca855051f2139ce76a5a5e0b349f");
-        assert_eq!(digest(&breast_cancer()), "4a45bd9c7e64e93923f4bd54032b0b2531e978b9b9fe0056bde78f309786e512");
+        assert_eq!(
+            digest(&digits_table()),
+            "c82fb8a7808736e66953ff64a2dc2bb426aaca855051f2139ce76a5a5e0b349f"
+        );
+        assert_eq!(
+            digest(&breast_cancer()),
+            "4a45bd9c7e64e93923f4bd54032b0b2531e978b9b9fe0056bde78f309786e512"
+        );
     }
 
     #[test]
@@ -159,7 +166,7 @@ mod tests {
         assert_eq!((table.rows(), table.columns().len()), (569, 31));
         let first = |name| table.column(name).unwrap().cell(0);
         assert_eq!(first("mean_radius"), Cell::Number(17.99));
-        assert_eq!(first("fractal_dimension_error"), Cell::Number(0.006193));
+        assert_eq!(first("fractal_dimension_error"), Cell::Number(0.006_193));
         assert_eq!(first("worst_fractal_dimension"), Cell::Number(0.1189));
         assert_eq!(first("diagnosis"), Cell::Text("malignant"));
         let benign = |cell: &Cell<'_>| *cell == Cell::Text("benign");

@@ -28,7 +28,8 @@ pub fn read_csv(mut source: impl Read, name: &str, limits: &Limits) -> Result<Ta
     let mut head = Vec::new();
     source.by_ref().take(HEAD_BYTES).read_to_end(&mut head).map_err(|error| io(name, error))?;
     let delimiter = delimiter(&head);
-    let source = Bounded { source: Cursor::new(head).chain(source), name, left: limits.bytes, limits };
+    let source =
+        Bounded { source: Cursor::new(head).chain(source), name, left: limits.bytes, limits };
     let mut records = Records::new(BufReader::new(source), delimiter, limits.columns);
     let mut columns = header(&mut records, name, limits)?;
     let rows = limits.rows.min(limits.cells / columns.len());
@@ -44,7 +45,7 @@ pub fn read_csv(mut source: impl Read, name: &str, limits: &Limits) -> Result<Ta
             return Err(too_large(name, "rows", rows as u64 + 1, rows as u64));
         }
         for (column, bytes) in columns.iter_mut().zip(records.fields()) {
-            column.push(Cell::parse(text(bytes, &place)?));
+            column.push(Cell::parse(text(bytes, place)?));
         }
         lines.push(line);
     }
@@ -98,7 +99,7 @@ fn header(
     }
     let line = records.line();
     let place = || Place::Line { file: name.into(), line };
-    let names = records.fields().map(|bytes| text(bytes, &place).map(str::trim));
+    let names = records.fields().map(|bytes| text(bytes, place).map(str::trim));
     let names = names.collect::<Result<Vec<_>, _>>()?;
     check_names(name, names.iter().copied())?;
     Ok(names.into_iter().map(Column::new).collect())
@@ -233,19 +234,16 @@ mod tests {
             message(Limits { bytes: 15, ..default }),
             "a.csv: 16 bytes, at most 15 are allowed"
         );
-        assert_eq!(
-            message(Limits { rows: 2, ..default }),
-            "a.csv: 3 rows, at most 2 are allowed"
-        );
-        assert_eq!(
-            message(Limits { cells: 5, ..default }),
-            "a.csv: 3 rows, at most 2 are allowed"
-        );
+        assert_eq!(message(Limits { rows: 2, ..default }), "a.csv: 3 rows, at most 2 are allowed");
+        assert_eq!(message(Limits { cells: 5, ..default }), "a.csv: 3 rows, at most 2 are allowed");
         assert_eq!(
             message(Limits { columns: 1, ..default }),
             "a.csv: 2 columns, at most 1 are allowed"
         );
-        assert!(read_csv(text.as_bytes(), "", &Limits { bytes: 16, rows: 3, columns: 2, cells: 6 }).is_ok());
+        assert!(
+            read_csv(text.as_bytes(), "", &Limits { bytes: 16, rows: 3, columns: 2, cells: 6 })
+                .is_ok()
+        );
     }
 
     #[test]

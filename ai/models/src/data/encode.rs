@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::dataset::{DataTargets, Dataset};
 use super::error::{DataError, shown};
+use super::infer::not_a_number;
 use super::limits::MAX_CELLS;
-use super::schema::{Feature, Kind, LabelKind, Schema, not_a_number};
+use super::schema::{Feature, Kind, LabelKind, Schema};
 use super::standardise::{Standardisation, not_there};
 use super::table::{Cell, Column, Table};
 
@@ -110,7 +111,12 @@ fn inputs(table: &Table, width: usize) -> Result<usize, DataError> {
     let inputs = table.rows().saturating_mul(width);
     if inputs > MAX_CELLS {
         let (file, what) = (table.name().to_owned(), "inputs of the model in all rows");
-        return Err(DataError::TooLarge { file, what, got: inputs as u64, limit: MAX_CELLS as u64 });
+        return Err(DataError::TooLarge {
+            file,
+            what,
+            got: inputs as u64,
+            limit: MAX_CELLS as u64,
+        });
     }
     Ok(inputs)
 }
@@ -304,10 +310,7 @@ mod tests {
             message("n,c,y\n1e300,u,no\n").split("1000").next().unwrap(),
             "a.csv:2: column `n`: "
         );
-        assert_eq!(
-            message("n,y\n1,no\n"),
-            "a.csv: there is no column `c`, which the schema has"
-        );
+        assert_eq!(message("n,y\n1,no\n"), "a.csv: there is no column `c`, which the schema has");
     }
 
     #[test]

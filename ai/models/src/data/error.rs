@@ -165,7 +165,9 @@ pub enum DataError {
         columns: String,
     },
     /// An option names a column that is not there.
-    #[error("{file}: `{option}` names the column `{column}`, which is not there; the columns are {columns}")]
+    #[error(
+        "{file}: `{option}` names the column `{column}`, which is not there; the columns are {columns}"
+    )]
     UnknownColumn {
         /// The file.
         file: String,
@@ -209,7 +211,9 @@ pub enum DataError {
         value: String,
     },
     /// A cell of a column that is numeric elsewhere is text.
-    #[error("{place}: column `{column}`: `{value}` is not a number, but the column is numeric in {numeric}")]
+    #[error(
+        "{place}: column `{column}`: `{value}` is not a number, but the column is numeric in {numeric}"
+    )]
     TextAmongNumbers {
         /// Where the first text is.
         place: Place,
@@ -299,7 +303,9 @@ pub enum DataError {
         value: String,
     },
     /// A column has too many different values for one-hot coding.
-    #[error("{file}: column `{column}` has {got} different values, at most {limit} can be categories; leave it out with `drop`")]
+    #[error(
+        "{file}: column `{column}` has {got} different values, at most {limit} can be categories; leave it out with `drop`"
+    )]
     TooManyLevels {
         /// The file.
         file: String,
@@ -357,7 +363,9 @@ pub enum DataError {
         expected: usize,
     },
     /// A column has a type that is neither number, truth value nor text.
-    #[error("{file}: column `{column}` has the type {kind}; numbers, truth values and UTF-8 text are read")]
+    #[error(
+        "{file}: column `{column}` has the type {kind}; numbers, truth values and UTF-8 text are read"
+    )]
     UnsupportedType {
         /// The file.
         file: String,

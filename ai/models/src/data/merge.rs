@@ -207,9 +207,7 @@ mod tests {
 
     #[test]
     fn schemas_without_tables_merge_too() {
-        let schema = |text| {
-            Schema::infer(&table("t", text), &SchemaOptions::classes("y")).unwrap()
-        };
+        let schema = |text| Schema::infer(&table("t", text), &SchemaOptions::classes("y")).unwrap();
         let parts = [("ann", schema("a,y\n1,0\n")), ("bob", schema("a,y\nu,1\n"))];
         assert_eq!(
             Schema::merge(&parts).unwrap_err().to_string(),

@@ -60,6 +60,7 @@ mod dataset;
 mod encode;
 mod error;
 mod file;
+mod infer;
 pub mod limits;
 mod merge;
 #[cfg(feature = "parquet")]
@@ -77,7 +78,8 @@ pub use dataset::{DataTargets, Dataset};
 pub use encode::Encoder;
 pub use error::{DataError, Place};
 pub use file::read_file;
+pub use infer::SchemaOptions;
 pub use limits::Limits;
-pub use schema::{Feature, Kind, Label, LabelKind, Schema, SchemaOptions};
+pub use schema::{Feature, Kind, Label, LabelKind, Schema};
 pub use standardise::Standardisation;
 pub use table::{Cell, Column, Table};

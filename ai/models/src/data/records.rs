@@ -75,11 +75,8 @@ impl<R: BufRead> Records<R> {
         let mut started = false;
         loop {
             let input = self.source.fill_buf()?;
-            let (result, read, written, ended) = self.parser.read_record(
-                input,
-                &mut self.bytes[bytes..],
-                &mut self.ends[fields..],
-            );
+            let (result, read, written, ended) =
+                self.parser.read_record(input, &mut self.bytes[bytes..], &mut self.ends[fields..]);
             let input = &input[..read];
             let first = input.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
             if let (false, Some(first)) = (started, first) {
@@ -114,5 +111,5 @@ impl<R: BufRead> Records<R> {
 }
 
 fn line_feeds(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
+    bytes.split(|&byte| byte == b'\n').count() as u64 - 1
 }

@@ -7,6 +7,7 @@ use super::table::Cell;
 /// Cells that are not numbers; a number starts with how many bytes follow, at most eight.
 const NULL: u8 = 254;
 const TEXT: u8 = 255;
+const NUMBER_BYTES: usize = 8;
 
 /// Hashes rows of the same columns. See [`super::Table::row_hashes`] for what a hash means.
 ///
@@ -44,11 +45,12 @@ fn write(cell: Cell<'_>, message: &mut Vec<u8>) {
     match cell {
         Cell::Null => message.push(NULL),
         Cell::Number(number) => {
-            let bits = number.to_bits().to_be_bytes();
-            let zeros = bits.iter().rev().take_while(|&&byte| byte == 0).count();
-            let bits = &bits[..bits.len() - zeros];
-            message.extend(u8::try_from(bits.len()));
-            message.extend(bits);
+            let bits = number.to_bits();
+            let zeros = bits.trailing_zeros() as usize / 8;
+            message.push((NUMBER_BYTES - zeros).to_le_bytes()[0]);
+            // All bytes and a cut are faster than a copy of unknown length.
+            message.extend_from_slice(&bits.to_be_bytes());
+            message.truncate(message.len() - zeros);
         }
         Cell::Text(text) => {
             message.push(TEXT);
@@ -78,7 +80,10 @@ mod tests {
             write(Cell::parse(cell), &mut message);
         }
         assert_eq!(message, [2, 0xbf, 0xe0, 0, 255, 1, 0, 0, 0, 0, 0, 0, 0, b'x', 254]);
-        assert_eq!(hash(&["a", "b", "c", "d"], &["-0.5", "0", "x", "NA"]), 5_123_057_859_778_654_862);
+        assert_eq!(
+            hash(&["a", "b", "c", "d"], &["-0.5", "0", "x", "NA"]),
+            5_123_057_859_778_654_862
+        );
     }
 
     #[test]
@@ -92,19 +97,21 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn no_two_rows_are_written_alike(
-            a in prop::collection::vec("[x0-9.-]{0,3}", 0..5),
-            b in prop::collection::vec("[x0-9.-]{0,3}", 0..5),
-        ) {
-            let written = |row: &[String]| {
-                let mut message = Vec::new();
-                row.iter().for_each(|cell| write(Cell::parse(cell), &mut message));
-                message
-            };
-            let same = a.len() == b.len()
-                && a.iter().zip(&b).all(|(a, b)| Cell::parse(a) == Cell::parse(b));
-            prop_assert_eq!(written(&a) == written(&b), same);
-        }
+            #[test]
+            fn no_two_rows_are_written_alike(
+                a in prop::collection::vec("[x0-9.-]{0,3}", 0..5),
+                b in prop::collection::vec("[x0-9.-]{0,3}", 0..5),
+            ) {
+                let written = |row: &[String]| {
+                    let mut message = Vec::new();
+                    for cell in row {
+     write(Cell::parse(cell), &mut message);
     }
+                    message
+                };
+                let same = a.len() == b.len()
+                    && a.iter().zip(&b).all(|(a, b)| Cell::parse(a) == Cell::parse(b));
+                prop_assert_eq!(written(&a) == written(&b), same);
+            }
+        }
 }

@@ -4,7 +4,8 @@ use nexus_types::borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use super::error::DataError;
-use super::schema::{Schema, not_a_number};
+use super::infer::not_a_number;
+use super::schema::Schema;
 use super::table::{Cell, Column, Table};
 
 /// Sums per numeric column: count, sum, sum of squares.
@@ -27,7 +28,8 @@ impl Schema {
     pub fn moments(&self, table: &Table) -> Result<Vec<f64>, DataError> {
         let mut sums = Vec::new();
         for feature in self.numeric() {
-            let column = table.column(&feature.name).ok_or_else(|| not_there(table, &feature.name))?;
+            let column =
+                table.column(&feature.name).ok_or_else(|| not_there(table, &feature.name))?;
             sums.extend(column_sums(table, column)?);
         }
         Ok(sums)
@@ -125,7 +127,11 @@ impl Standardisation {
             ];
             for (what, value, usable) in usable {
                 if !usable {
-                    return Err(DataError::BadStatistic { column: feature.name.clone(), what, value });
+                    return Err(DataError::BadStatistic {
+                        column: feature.name.clone(),
+                        what,
+                        value,
+                    });
                 }
             }
             let mean = sum / count;
@@ -149,8 +155,10 @@ impl Standardisation {
                 return Err(DataError::StatisticsLength { got, expected });
             }
         }
-        for ((feature, &mean), &deviation) in schema.numeric().zip(&self.mean).zip(&self.deviation) {
-            let bad = |what, value| DataError::BadStatistic { column: feature.name.clone(), what, value };
+        for ((feature, &mean), &deviation) in schema.numeric().zip(&self.mean).zip(&self.deviation)
+        {
+            let bad =
+                |what, value| DataError::BadStatistic { column: feature.name.clone(), what, value };
             if !mean.is_finite() {
                 return Err(bad("mean", mean));
             }
@@ -212,7 +220,8 @@ mod tests {
     #[test]
     fn a_small_deviation_far_from_zero_is_found() {
         // Seconds since 1970 on one day in steps of an hour, as many rows as a real table has.
-        let numbers: Vec<f64> = (0..24_000).map(|row| 1.7e9 + 3600.0 * f64::from(row % 24)).collect();
+        let numbers: Vec<f64> =
+            (0..24_000).map(|row| 1.7e9 + 3600.0 * f64::from(row % 24)).collect();
         let (mean, deviation) = standardised(&numbers);
         assert!(close(mean, 1.7e9 + 3600.0 * 11.5, 1e-15));
         assert!(close(deviation, 3600.0 * (575.0f64 / 12.0).sqrt(), 1e-5));
@@ -221,9 +230,8 @@ mod tests {
     #[test]
     fn statistics_that_cannot_be_are_refused() {
         let schema = schema();
-        let message = |sums: &[f64]| {
-            Standardisation::from_moments(&schema, sums).unwrap_err().to_string()
-        };
+        let message =
+            |sums: &[f64]| Standardisation::from_moments(&schema, sums).unwrap_err().to_string();
         assert_eq!(message(&[1.0]), "1 statistics for a schema that has 3");
         assert_eq!(message(&[0.0; 3]), "the count 0 of column `x` is not usable");
         assert_eq!(message(&[1.0, f64::NAN, 1.0]), "the sum NaN of column `x` is not usable");

@@ -27,11 +27,9 @@ impl<'a> Cell<'a> {
     /// `NULL` and `?` are null; `NaN` and `inf` are text, because they are no numbers.
     pub fn parse(text: &'a str) -> Self {
         let text = text.trim();
-        if NULLS.contains(&text) {
-            return Self::Null;
-        }
         match text.parse::<f64>() {
             Ok(number) if number.is_finite() => Self::Number(number + 0.0),
+            _ if NULLS.contains(&text) => Self::Null,
             _ => Self::Text(text),
         }
     }

@@ -33,7 +33,13 @@ impl Conv2d {
         channels: usize,
     ) -> Result<Self, ModelError> {
         place.positive("channels", channels)?;
-        place.size(&[window.places[0], window.places[1], window.kernel, window.kernel, window.image[2]])?;
+        place.size(&[
+            window.places[0],
+            window.places[1],
+            window.kernel,
+            window.kernel,
+            window.image[2],
+        ])?;
         let [rows, columns] = window.places;
         Ok(Self { window, channels, shape: vec![rows, columns, channels] })
     }
@@ -70,18 +76,24 @@ impl Conv2d {
         let pairs = pairs.zip(columns.chunks_exact_mut(self.columns()));
         if self.window.is_padded() {
             let padded = sized(padded, self.window.padded());
-            wide(#[inline(always)] || {
-                for (image, columns) in pairs {
-                    self.window.pad(image, padded);
-                    self.window.gather(padded, columns);
-                }
-            });
+            wide(
+                #[inline(always)]
+                || {
+                    for (image, columns) in pairs {
+                        self.window.pad(image, padded);
+                        self.window.gather(padded, columns);
+                    }
+                },
+            );
         } else {
-            wide(#[inline(always)] || {
-                for (image, columns) in pairs {
-                    self.window.gather(image, columns);
-                }
-            });
+            wide(
+                #[inline(always)]
+                || {
+                    for (image, columns) in pairs {
+                        self.window.gather(image, columns);
+                    }
+                },
+            );
         }
         Rows { data: columns, width: self.window.area() }
     }
@@ -92,20 +104,26 @@ impl Conv2d {
         let pairs = pairs.zip(columns.chunks_exact(self.columns()));
         if self.window.is_padded() {
             let padded = sized(padded, self.window.padded());
-            wide(#[inline(always)] || {
-                for (image, columns) in pairs {
-                    padded.fill(T::ZERO);
-                    self.window.scatter(columns, padded);
-                    self.window.unpad(padded, image);
-                }
-            });
+            wide(
+                #[inline(always)]
+                || {
+                    for (image, columns) in pairs {
+                        padded.fill(T::ZERO);
+                        self.window.scatter(columns, padded);
+                        self.window.unpad(padded, image);
+                    }
+                },
+            );
         } else {
-            wide(#[inline(always)] || {
-                for (image, columns) in pairs {
-                    image.fill(T::ZERO);
-                    self.window.scatter(columns, image);
-                }
-            });
+            wide(
+                #[inline(always)]
+                || {
+                    for (image, columns) in pairs {
+                        image.fill(T::ZERO);
+                        self.window.scatter(columns, image);
+                    }
+                },
+            );
         }
     }
 

@@ -6,7 +6,7 @@ use super::{Backward, Batch, Kept, Layer, Place, Scratch, Weighted};
 use crate::vector::{add, add_scaled, sized, sum_sq, wide};
 use crate::{ModelError, Real};
 
-/// y_t = E[x_t] for whole numbers x_t. Parameters: E `[vocabulary, dimension]`. Kept: for each
+/// yₜ = E[xₜ] for whole numbers xₜ. Parameters: E `[vocabulary, dimension]`. Kept: for each
 /// example its tokens and, beside them, the positions in the order of their tokens.
 #[derive(Debug)]
 pub(crate) struct Embedding {
@@ -70,7 +70,9 @@ impl<T: Real> Layer<T> for Embedding {
     }
 
     fn initialise(&self, _tensor: &'static str, values: &mut [T], rng: &mut SeededRng) {
-        values.iter_mut().for_each(|value| *value = T::of(rng.normal()));
+        for value in values {
+            *value = T::of(rng.normal());
+        }
     }
 
     fn refused(&self, input: &[T]) -> Option<(usize, usize)> {
@@ -130,7 +132,10 @@ impl<T: Real> Layer<T> for Embedding {
                 for &position in equal {
                     add(sum, &delta[position as usize * dimension..][..dimension]);
                 }
-                *norm += wide(#[inline(always)] || sum_sq(sum));
+                *norm += wide(
+                    #[inline(always)]
+                    || sum_sq(sum),
+                );
             }
         }
     }

@@ -126,12 +126,7 @@ pub(super) fn apply<T: Real>(weight: &[T], bias: &[T], input: Rows<'_, T>, outpu
 }
 
 /// Writes δW of every row δ to `below`, rows of `inputs` values.
-pub(super) fn pull_back<T: Real>(
-    weight: &[T],
-    delta: Rows<'_, T>,
-    inputs: usize,
-    below: &mut [T],
-) {
+pub(super) fn pull_back<T: Real>(weight: &[T], delta: Rows<'_, T>, inputs: usize, below: &mut [T]) {
     let rows = below.len() / inputs;
     let weight = Matrix::new(weight, delta.width, inputs);
     let delta = Matrix::new(delta.data, rows, delta.width);

@@ -100,6 +100,10 @@ impl<T: Real> Layer<T> for LoraLinear<T> {
         vec![("lora_a", down), ("lora_b", up)]
     }
 
+    fn frozen(&self) -> usize {
+        self.frozen.len()
+    }
+
     fn initialise(&self, tensor: &'static str, values: &mut [T], rng: &mut SeededRng) {
         if tensor == "lora_a" {
             kaiming(values, self.inputs, rng);

@@ -8,8 +8,8 @@
 //! |---|---|
 //! | [`Layer::forward`] | y |
 //! | [`Layer::backward`] | ∂(sum of losses)/∂x |
-//! | [`Layer::add_norms_sq`] | \|g_i\|² of each example's parameter gradient g_i |
-//! | [`Layer::weighted_gradient`] | Σ w_i g_i |
+//! | [`Layer::add_norms_sq`] | \|gᵢ\|² of each example's parameter gradient gᵢ |
+//! | [`Layer::weighted_gradient`] | Σ wᵢ gᵢ |
 
 mod activation;
 mod convolution;
@@ -72,6 +72,11 @@ pub(crate) trait Layer<T: Real>: Debug + Send + Sync {
 
     /// Writes fresh values into the tensor of this name.
     fn initialise(&self, _tensor: &'static str, _values: &mut [T], _rng: &mut SeededRng) {}
+
+    /// How many frozen weights it holds.
+    fn frozen(&self) -> usize {
+        0
+    }
 
     /// The place of the first input value that the layer cannot take, and the largest it can.
     fn refused(&self, _input: &[T]) -> Option<(usize, usize)> {
@@ -155,14 +160,17 @@ pub(crate) fn weigh<'a, T: Real>(
         Weights::PerExample(weights) => {
             let width = rows.len() / weights.len().max(1);
             let weighted = sized(weighted, rows.len());
-            wide(#[inline(always)] || {
-                let pairs = weighted.chunks_mut(width.max(1)).zip(rows.chunks(width.max(1)));
-                for ((to, from), &weight) in pairs.zip(weights) {
-                    for (to, &from) in to.iter_mut().zip(from) {
-                        *to = weight * from;
+            wide(
+                #[inline(always)]
+                || {
+                    let pairs = weighted.chunks_mut(width.max(1)).zip(rows.chunks(width.max(1)));
+                    for ((to, from), &weight) in pairs.zip(weights) {
+                        for (to, &from) in to.iter_mut().zip(from) {
+                            *to = weight * from;
+                        }
                     }
-                }
-            });
+                },
+            );
             (weighted, T::ONE)
         }
     }
@@ -238,7 +246,11 @@ impl Place<'_> {
     pub(crate) fn size(&self, shape: &[usize]) -> Result<usize, ModelError> {
         let limit = MAX_VALUES;
         let values = values_of(shape).filter(|&values| values <= limit);
-        values.ok_or_else(|| ModelError::LayerSize { layer: self.layer, shape: shape.into(), limit })
+        values.ok_or_else(|| ModelError::LayerSize {
+            layer: self.layer,
+            shape: shape.into(),
+            limit,
+        })
     }
 
     /// The values in a frozen matrix of `shape`, if they are not too many.

@@ -30,7 +30,8 @@ impl LayerNorm {
         let rows = normal.chunks_exact(self.size).zip(delta.chunks_exact(self.size));
         for (normal, delta) in rows {
             let pairs = normal.iter().zip(delta);
-            for ((scale, shift), (&normal, &delta)) in scale.iter_mut().zip(&mut *shift).zip(pairs) {
+            for ((scale, shift), (&normal, &delta)) in scale.iter_mut().zip(&mut *shift).zip(pairs)
+            {
                 *scale += factor * delta * normal;
                 *shift += factor * delta;
             }
@@ -116,13 +117,16 @@ impl<T: Real> Layer<T> for LayerNorm {
         let (normals, values) = (&kept.values[..batch.input.len()], self.positions * self.size);
         let gradient = sized(&mut scratch.products, 2 * self.size);
         let rows = normals.chunks_exact(values).zip(delta.chunks_exact(values));
-        wide(#[inline(always)] || {
-            for (norm, (normal, delta)) in norms.iter_mut().zip(rows) {
-                gradient.fill(T::ZERO);
-                self.add_gradient(normal, delta, T::ONE, gradient);
-                *norm += sum_sq(gradient);
-            }
-        });
+        wide(
+            #[inline(always)]
+            || {
+                for (norm, (normal, delta)) in norms.iter_mut().zip(rows) {
+                    gradient.fill(T::ZERO);
+                    self.add_gradient(normal, delta, T::ONE, gradient);
+                    *norm += sum_sq(gradient);
+                }
+            },
+        );
     }
 
     fn weighted_gradient(
@@ -135,6 +139,9 @@ impl<T: Real> Layer<T> for LayerNorm {
     ) {
         let normals = &kept.values[..batch.input.len()];
         gradient.fill(T::ZERO);
-        wide(#[inline(always)] || self.add_gradient(normals, weighted.delta, weighted.factor, gradient));
+        wide(
+            #[inline(always)]
+            || self.add_gradient(normals, weighted.delta, weighted.factor, gradient),
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Gradients of the form Σ_t a_t ⊗ b_t: every matrix of weights has one, with a the δ and b the
+//! Gradients of the form Σₜ aₜ ⊗ bₜ: every matrix of weights has one, with a the δ and b the
 //! input at the positions t of an example.
 
 use crate::Real;
@@ -24,10 +24,10 @@ impl<'a, T: Real> Rows<'a, T> {
     }
 }
 
-/// Adds |Σ_t a_t ⊗ b_t|² of each example to `norms`, by whichever of three ways is cheapest.
+/// Adds |Σₜ aₜ ⊗ bₜ|² of each example to `norms`, by whichever of three ways is cheapest.
 ///
 /// * One position: |a|² |b|² (Goodfellow 2015, arXiv:1510.01799).
-/// * Few positions, 2 t² < width(a) width(b): Σ_tu (a_t·a_u)(b_t·b_u), from two t x t Gram
+/// * Few positions, 2 t² < width(a) width(b): Σₜᵤ (aₜ·aᵤ)(bₜ·bᵤ), from two t x t Gram
 ///   matrices; the gradient itself never exists ("ghost norm", Li et al. 2021,
 ///   arXiv:2110.05679).
 /// * Many positions: the gradient of one example at a time.
@@ -41,11 +41,14 @@ pub(crate) fn add_norms_sq<T: Real>(
     products: &mut Vec<T>,
 ) {
     if positions == 1 {
-        wide(#[inline(always)] || {
-            for ((norm, a), b) in norms.iter_mut().zip(a.examples(1)).zip(b.examples(1)) {
-                *norm += sum_sq(a.data) * sum_sq(b.data);
-            }
-        });
+        wide(
+            #[inline(always)]
+            || {
+                for ((norm, a), b) in norms.iter_mut().zip(a.examples(1)).zip(b.examples(1)) {
+                    *norm += sum_sq(a.data) * sum_sq(b.data);
+                }
+            },
+        );
         return;
     }
     let gram = 2 * positions * positions < a.width * b.width;
@@ -53,7 +56,8 @@ pub(crate) fn add_norms_sq<T: Real>(
     let products = sized(products, len);
     for ((norm, a), b) in norms.iter_mut().zip(a.examples(positions)).zip(b.examples(positions)) {
         let (a, b) = (a.matrix(), b.matrix());
-        *norm += if gram { gram_product(a, b, positions, products) } else { squared(a, b, products) };
+        *norm +=
+            if gram { gram_product(a, b, positions, products) } else { squared(a, b, products) };
     }
 }
 
@@ -67,16 +71,22 @@ fn gram_product<T: Real>(
     for (gram, rows) in [(&mut *of_a, a), (&mut *of_b, b)] {
         multiply(MatrixMut::new(gram, positions, positions), Old::Dropped, T::ONE, rows, rows.t());
     }
-    wide(#[inline(always)] || dot(of_a, of_b))
+    wide(
+        #[inline(always)]
+        || dot(of_a, of_b),
+    )
 }
 
 fn squared<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, product: &mut [T]) -> T {
     let out = MatrixMut::new(product, a.columns(), b.columns());
     multiply(out, Old::Dropped, T::ONE, a.t(), b);
-    wide(#[inline(always)] || sum_sq(product))
+    wide(
+        #[inline(always)]
+        || sum_sq(product),
+    )
 }
 
-/// Adds |Σ_t a_t|² of each example to `norms`: the gradient of a bias.
+/// Adds |Σₜ aₜ|² of each example to `norms`: the gradient of a bias.
 pub(crate) fn add_sum_norms_sq<T: Real>(
     a: Rows<'_, T>,
     positions: usize,
@@ -84,22 +94,25 @@ pub(crate) fn add_sum_norms_sq<T: Real>(
     sum: &mut Vec<T>,
 ) {
     let sum = sized(sum, a.width);
-    wide(#[inline(always)] || {
-        for (norm, a) in norms.iter_mut().zip(a.examples(positions)) {
-            *norm += if positions == 1 {
-                sum_sq(a.data)
-            } else {
-                sum.fill(T::ZERO);
-                for row in a.data.chunks_exact(a.width) {
-                    add(sum, row);
-                }
-                sum_sq(sum)
-            };
-        }
-    });
+    wide(
+        #[inline(always)]
+        || {
+            for (norm, a) in norms.iter_mut().zip(a.examples(positions)) {
+                *norm += if positions == 1 {
+                    sum_sq(a.data)
+                } else {
+                    sum.fill(T::ZERO);
+                    for row in a.data.chunks_exact(a.width) {
+                        add(sum, row);
+                    }
+                    sum_sq(sum)
+                };
+            }
+        },
+    );
 }
 
-/// Writes Σ_t `factor` a_t ⊗ b_t over all examples to `gradient`, or adds it.
+/// Writes Σₜ `factor` aₜ ⊗ bₜ over all examples to `gradient`, or adds it.
 pub(crate) fn sum<T: Real>(
     a: Rows<'_, T>,
     b: Rows<'_, T>,
@@ -110,23 +123,26 @@ pub(crate) fn sum<T: Real>(
     multiply(MatrixMut::new(gradient, a.width, b.width), old, factor, a.matrix().t(), b.matrix());
 }
 
-/// Writes Σ_t `factor` a_t over all examples to `gradient`.
+/// Writes Σₜ `factor` aₜ over all examples to `gradient`.
 ///
 /// Each run of rows is summed by itself first, which keeps the rounding error of long sums small.
 pub(crate) fn sum_rows<T: Real>(a: Rows<'_, T>, factor: T, gradient: &mut [T]) {
     const RUN: usize = 64;
     let mut part = vec![T::ZERO; a.width];
-    wide(#[inline(always)] || {
-        gradient.fill(T::ZERO);
-        for run in a.data.chunks(RUN * a.width) {
-            part.fill(T::ZERO);
-            for row in run.chunks_exact(a.width) {
-                add(&mut part, row);
+    wide(
+        #[inline(always)]
+        || {
+            gradient.fill(T::ZERO);
+            for run in a.data.chunks(RUN * a.width) {
+                part.fill(T::ZERO);
+                for row in run.chunks_exact(a.width) {
+                    add(&mut part, row);
+                }
+                add(&mut *gradient, &part);
             }
-            add(&mut *gradient, &part);
-        }
-        for value in gradient {
-            *value *= factor;
-        }
-    });
+            for value in gradient {
+                *value *= factor;
+            }
+        },
+    );
 }

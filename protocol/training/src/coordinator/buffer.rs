@@ -138,7 +138,7 @@ impl Buffer {
                 let reason = presentable(&reason);
                 self.tally.refuse(from, DropReason::Declined { reason });
             }
-            Answer::Summary { .. } => {}
+            Answer::Summary { .. } => self.tally.stray(),
         }
         false
     }

@@ -7,7 +7,7 @@ use nexus_types::OwnerId;
 
 use crate::message::Update;
 use crate::plan::Plan;
-use crate::rule::ExactSum;
+use crate::rule::{ExactSum, norm};
 
 /// Updates taken so far: as a running sum where the rule allows, so that memory does not grow
 /// with the number of owners.
@@ -154,9 +154,4 @@ impl Intake {
             && self.updates <= plan.owners
             && (u64::from(self.updates)..=weight).contains(&self.weight)
     }
-}
-
-/// Euclidean length.
-pub(super) fn norm(values: impl Iterator<Item = f64>) -> f64 {
-    values.map(|value| value * value).sum::<f64>().sqrt()
 }

@@ -74,7 +74,7 @@ impl OpenRound {
                 let reason = presentable(&reason);
                 self.poll.refuse(from, DropReason::Declined { reason });
             }
-            Answer::Summary { .. } => {}
+            Answer::Summary { .. } => self.poll.tally.stray(),
         }
     }
 

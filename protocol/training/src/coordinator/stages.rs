@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nexus_types::{Canonical, OwnerId, Round, Timestamp};
 
 use super::buffer::{Buffer, size};
-use super::intake::{Figures, Intake, norm};
+use super::intake::{Figures, Intake};
 use super::poll::{Poll, Tally, Verdict};
 use super::round::OpenRound;
 use super::state::Stage;
@@ -14,6 +14,7 @@ use super::{Coordinator, CoordinatorEffect};
 use crate::error::TrainingError;
 use crate::message::{Task, TaskId};
 use crate::record::{Dropped, RoundRecord};
+use crate::rule::norm;
 use crate::server::Server;
 
 type Effects = Vec<CoordinatorEffect>;
@@ -180,9 +181,7 @@ impl Coordinator {
     fn close(&mut self, now: Timestamp, open: OpenRound) -> Outcome {
         let missing = open.missing(now);
         let OpenRound { round, poll, intake } = open;
-        let Some(record) = self.absorb(now, round, &intake, poll.tally, missing) else {
-            return Ok(self.diverged(round));
-        };
+        let record = self.absorb(now, round, &intake, poll.tally, missing);
         let mut effects = vec![CoordinatorEffect::RoundClosed(record)];
         if round.0 >= self.plan.rounds {
             effects.extend(self.finish());
@@ -192,8 +191,7 @@ impl Coordinator {
         Ok(effects)
     }
 
-    /// Moves the model by the updates of a round; `None` leaves it where it was, because it
-    /// would not be finite any more.
+    /// Moves the model by the updates of a round.
     fn absorb(
         &mut self,
         now: Timestamp,
@@ -201,21 +199,16 @@ impl Coordinator {
         intake: &Intake,
         tally: Tally,
         dropped: Vec<Dropped>,
-    ) -> Option<RoundRecord> {
+    ) -> RoundRecord {
         let update = intake.aggregate(&self.plan);
-        let mut server = self.state.server.clone();
+        let server = &mut self.state.server;
         if let Some(steers) = intake.steers() {
             server.steer(&steers, intake.updates(), self.plan.owners);
-        }
-        if !server.apply(&self.plan.strategy, &update) {
-            return None;
-        }
-        self.state.server = server;
-        if self.plan.strategy.has_control() {
             intake.owners().for_each(|owner| self.state.accepted[owner.index()] = round);
         }
+        server.apply(&self.plan.strategy, &update);
         let length = norm(update.iter().copied());
-        Some(tally.record(round, intake.figures(), dropped, now, length))
+        tally.record(round, intake.figures(), dropped, now, length)
     }
 
     fn finish(&mut self) -> Effects {
@@ -228,11 +221,6 @@ impl Coordinator {
     fn lost(&mut self, round: Round, have: u32, need: u32, missing: Vec<Dropped>) -> Effects {
         self.state.stage = Stage::Failed(round);
         vec![CoordinatorEffect::Failed(TrainingError::QuorumLost { round, have, need, missing })]
-    }
-
-    fn diverged(&mut self, round: Round) -> Effects {
-        self.state.stage = Stage::Failed(round);
-        vec![CoordinatorEffect::Failed(TrainingError::Diverged { round })]
     }
 
     /// Uses the buffer if it is full; gives `idle` the current model.
@@ -258,9 +246,7 @@ impl Coordinator {
         let round = buffer.round;
         let (tally, intake) = buffer.turn(&self.plan, now);
         let dropped = tally.dropped(|owner| intake.has(owner));
-        let Some(record) = self.absorb(now, round, &intake, tally, dropped) else {
-            return Ok(self.diverged(round));
-        };
+        let record = self.absorb(now, round, &intake, tally, dropped);
         let mut effects = vec![CoordinatorEffect::RoundClosed(record)];
         if round.0 >= self.plan.rounds {
             effects.extend(self.finish());

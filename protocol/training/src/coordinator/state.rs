@@ -27,7 +27,7 @@ pub(super) enum Stage {
     Buffering(Buffer),
     /// All rounds are done.
     Finished,
-    /// Nobody answered in this round, or its model diverged.
+    /// Too few answered in this round.
     Failed(Round),
 }
 

@@ -1,6 +1,6 @@
 //! The geometric median.
 
-use super::coordinate;
+use super::{coordinate, norm};
 
 /// Steps stop when the sum of distances falls by less than this share.
 const TOLERANCE: f64 = 1e-9;
@@ -23,8 +23,7 @@ pub(super) fn median(updates: &[&[f32]], iterations: u32, smoothing: f64) -> Vec
 }
 
 fn distance(point: &[f64], update: &[f32]) -> f64 {
-    let squares = point.iter().zip(update).map(|(p, &u)| (p - f64::from(u)).powi(2));
-    squares.sum::<f64>().sqrt()
+    norm(point.iter().zip(update).map(|(p, &u)| p - f64::from(u)))
 }
 
 /// Moves `point` to the weighted mean of the updates.

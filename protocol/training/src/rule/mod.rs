@@ -180,6 +180,11 @@ impl Rule {
     }
 }
 
+/// Euclidean length.
+pub(crate) fn norm(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|value| value * value).sum::<f64>().sqrt()
+}
+
 #[cfg(test)]
 mod tests {
     use std::ops::Range;

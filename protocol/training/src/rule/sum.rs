@@ -61,7 +61,9 @@ mod tests {
         ) {
             let total = |terms: &[(f32, u32)]| {
                 let mut sum = ExactSum::zero(1);
-                terms.iter().for_each(|&(value, weight)| sum.add(&[value], weight.into()));
+                for &(value, weight) in terms {
+                    sum.add(&[value], weight.into());
+                }
                 sum
             };
             let mut shuffled = terms.clone();

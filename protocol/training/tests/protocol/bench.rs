@@ -1,5 +1,6 @@
 //! A coordinator driven by hand.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nexus_training::{
@@ -98,27 +99,35 @@ impl Bench {
 }
 
 pub(crate) fn record(effects: &[CoordinatorEffect]) -> RoundRecord {
-    let record = effects.iter().find_map(|effect| match effect {
-        CoordinatorEffect::RoundClosed(record) => Some(record.clone()),
-        _ => None,
-    });
-    record.unwrap_or_else(|| panic!("no round was closed: {effects:?}"))
+    for effect in effects {
+        if let CoordinatorEffect::RoundClosed(record) = effect {
+            return record.clone();
+        }
+    }
+    panic!("no round was closed: {effects:?}");
 }
 
 pub(crate) fn failure(effects: &[CoordinatorEffect]) -> TrainingError {
-    match effects {
-        [CoordinatorEffect::Failed(error)] => error.clone(),
-        other => panic!("the job did not fail: {other:?}"),
+    let [CoordinatorEffect::Failed(error)] = effects else {
+        panic!("the job did not fail: {effects:?}");
+    };
+    error.clone()
+}
+
+/// What was sent, and to whom.
+pub(crate) fn sent(effects: &[CoordinatorEffect]) -> Vec<(u32, Arc<[u8]>)> {
+    let mut sent = Vec::new();
+    for effect in effects {
+        if let CoordinatorEffect::Send { to, message } = effect {
+            sent.push((to.0, Arc::clone(message)));
+        }
     }
+    sent
 }
 
 /// To whom something was sent.
 pub(crate) fn receivers(effects: &[CoordinatorEffect]) -> Vec<u32> {
-    let sent = effects.iter().filter_map(|effect| match effect {
-        CoordinatorEffect::Send { to, .. } => Some(to.0),
-        _ => None,
-    });
-    sent.collect()
+    sent(effects).into_iter().map(|(to, _)| to).collect()
 }
 
 pub(crate) fn reasons(record: &RoundRecord) -> Vec<(u32, DropReason)> {

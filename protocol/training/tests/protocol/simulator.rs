@@ -67,8 +67,10 @@ impl Quadratics {
         }
         let losses = (0..y.len()).map(|j| curvature[j] / 2.0 * (y[j] - centre[j]).powi(2));
         let examples = 10 + u64::from(owner.0);
+        #[expect(clippy::cast_possible_truncation, reason = "updates are 32-bit floats")]
+        let delta = y.iter().zip(&start).map(|(y, x)| (y - x) as f32).collect();
         LocalResult {
-            delta: y.iter().zip(&start).map(|(y, x)| (y - x) as f32).collect(),
+            delta,
             examples,
             loss_sum: losses.sum::<f64>() * examples as f64,
             steps: self.steps,
@@ -155,6 +157,8 @@ pub(crate) struct Simulator {
     owners: Vec<Host<Participant>>,
     crashes: u32,
     ending: Option<Ending>,
+    /// After how many events all parties crash at once, with everything under way.
+    pub(crate) power_cut: Option<u32>,
     pub(crate) events: u32,
     pub(crate) records: Vec<RoundRecord>,
     pub(crate) log: Vec<(u64, Given)>,
@@ -183,6 +187,7 @@ impl Simulator {
             agenda: BTreeMap::new(),
             crashes: 0,
             ending: None,
+            power_cut: None,
             events: 0,
             records: Vec::new(),
             log: Vec::new(),
@@ -202,6 +207,10 @@ impl Simulator {
             self.now = at;
             self.events += 1;
             assert!(self.events < limit, "the job does not end");
+            if self.power_cut == Some(self.events) {
+                self.lose_power();
+                continue;
+            }
             match happening {
                 Happening::Coordinator(event) => self.coordinate(event),
                 Happening::Owner(owner, life, event) => self.attend(owner, life, event),
@@ -223,9 +232,9 @@ impl Simulator {
         if self.coordinator.machine.is_none() || self.crashed(Party::Coordinator) {
             return;
         }
-        self.log.push((self.now, event.clone()));
         let Some(machine) = &mut self.coordinator.machine else { return };
         let effects = machine.step(Timestamp(self.now), event.event()).unwrap();
+        self.log.push((self.now, event));
         for effect in effects {
             match effect {
                 CoordinatorEffect::Send { to, message } => {
@@ -264,9 +273,9 @@ impl Simulator {
         {
             return;
         }
-        self.owner_logs[owner.index()].push(event.clone());
         let Some(machine) = &mut self.owners[owner.index()].machine else { return };
         let effects = machine.step(event.event()).unwrap();
+        self.owner_logs[owner.index()].push(event);
         for effect in effects {
             self.participate(owner, effect);
         }
@@ -335,6 +344,14 @@ impl Simulator {
         let pause = self.rng.below(3000);
         self.later(pause, Happening::Restart(party));
         true
+    }
+
+    fn lose_power(&mut self) {
+        self.agenda.clear();
+        self.restart(Party::Coordinator);
+        for owner in OwnerId::all(self.plan.owners) {
+            self.restart(Party::Owner(owner));
+        }
     }
 
     fn restart(&mut self, party: Party) {

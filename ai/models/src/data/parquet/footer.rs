@@ -30,7 +30,8 @@ pub(super) fn check(
     limits: &Limits,
 ) -> Result<(), DataError> {
     let bytes = |length: u64, size: usize| {
-        let start = length.checked_sub(size as u64).ok_or_else(|| malformed(name, "it is cut off"))?;
+        let start =
+            length.checked_sub(size as u64).ok_or_else(|| malformed(name, "it is cut off"))?;
         source.get_bytes(start, size).map_err(|error| undecodable(name, &error))
     };
     let length = source.len();
@@ -44,17 +45,29 @@ pub(super) fn check(
         return Err(too_large(name, "bytes of footer", size as u64, MAX_FOOTER_BYTES as u64));
     }
     let footer = bytes(length - TAIL_BYTES as u64, size)?;
-    let columns = Scan(&footer).columns().ok_or_else(|| malformed(name, "its footer is damaged"))?;
-    if columns.len() > limits.columns {
-        return Err(too_large(name, "columns", columns.len() as u64, limits.columns as u64));
+    let schema = Scan(&footer).schema().ok_or_else(|| malformed(name, "its footer is damaged"))?;
+    let columns = schema.elements - 1;
+    if columns > limits.columns as u64 {
+        return Err(too_large(name, "columns", columns, limits.columns as u64));
     }
-    match columns.into_iter().find(|(_, children)| *children > 0) {
-        None => Ok(()),
-        Some((column, _)) => {
-            let (file, column, kind) = (name.into(), shown(&column), "a group".into());
-            Err(DataError::UnsupportedType { file, column, kind })
-        }
+    if let Some(column) = schema.group {
+        let (file, column, kind) = (name.into(), shown(&column), "GROUP".into());
+        return Err(DataError::UnsupportedType { file, column, kind });
     }
+    if columns != schema.children {
+        return Err(malformed(name, "its schema has more or fewer columns than it says"));
+    }
+    Ok(())
+}
+
+/// What a schema says about its size.
+struct Shape {
+    /// Elements, the root included: at least one.
+    elements: u64,
+    /// Children of the root.
+    children: u64,
+    /// The first element below the root that has children itself.
+    group: Option<String>,
 }
 
 /// Thrift values still to be read. All methods return `None` where the bytes end or make no
@@ -62,39 +75,47 @@ pub(super) fn check(
 struct Scan<'a>(&'a [u8]);
 
 impl<'a> Scan<'a> {
-    /// Name and number of children of every schema element below the root.
-    fn columns(&mut self) -> Option<Vec<(String, u64)>> {
-        let mut columns = Vec::new();
+    fn schema(&mut self) -> Option<Shape> {
+        let mut shape = None;
         self.fields(MAX_DEPTH, |scan, id, kind, depth| {
             if id != FILE_SCHEMA {
                 return scan.skip(kind, depth);
             }
-            let (count, kind) = scan.list()?;
-            for _ in 0..count {
-                columns.push(scan.element(kind, depth)?);
+            // A second schema would replace the one that was looked at.
+            if kind != LIST || shape.is_some() {
+                return None;
             }
+            let (elements, kind) = scan.list()?;
+            let ((_, children), mut group) = (scan.element(kind, depth)?, None);
+            for _ in 1..elements {
+                let (name, children) = scan.element(kind, depth)?;
+                if children > 0 && group.is_none() {
+                    group = Some(String::from_utf8_lossy(name).into_owned());
+                }
+            }
+            shape = Some(Shape { elements, children, group });
             Some(())
         })?;
-        let (_, children) = columns.first()?;
-        let all_below_root = *children == columns.len() as u64 - 1;
-        columns.remove(0);
-        all_below_root.then_some(columns)
+        shape.filter(|shape| shape.elements > 0)
     }
 
-    fn element(&mut self, kind: u8, depth: u32) -> Option<(String, u64)> {
-        let (mut name, mut children) = (String::new(), 0);
+    /// Name and number of children of a schema element.
+    fn element(&mut self, kind: u8, depth: u32) -> Option<(&'a [u8], u64)> {
         if kind != STRUCT {
             return None;
         }
+        let (mut name, mut children) = (&[][..], 0);
         self.fields(depth, |scan, id, kind, depth| match (id, kind) {
             (ELEMENT_NAME, BINARY) => {
-                name = String::from_utf8_lossy(scan.binary()?).into_owned();
+                name = scan.binary()?;
                 Some(())
             }
             (ELEMENT_CHILDREN, I32) => {
-                children = u64::try_from(scan.signed()?).ok()?;
+                children = children.max(u64::try_from(scan.signed()?).ok()?);
                 Some(())
             }
+            // A decoder that goes by the id alone would read something else here.
+            (ELEMENT_NAME | ELEMENT_CHILDREN, _) => None,
             _ => scan.skip(kind, depth),
         })?;
         Some((name, children))

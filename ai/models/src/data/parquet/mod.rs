@@ -86,8 +86,7 @@ fn read(
     claims::check(metadata, length, name, limits)?;
     let descriptions = metadata.file_metadata().schema_descr().columns();
     check_names(name, descriptions.iter().map(|one| one.name()))?;
-    let mut columns: Vec<Column> =
-        descriptions.iter().map(|one| Column::new(one.name())).collect();
+    let mut columns: Vec<Column> = descriptions.iter().map(|one| Column::new(one.name())).collect();
     for group in 0..metadata.num_row_groups() {
         let rows = metadata.row_group_num_rows(group).map_err(failed)?;
         let group = reader.get_row_group(group).map_err(failed)?;

@@ -10,12 +10,8 @@ const MIN_ENTRY_BYTES: usize = 4;
 
 /// Encodings that are read, besides dictionaries. Not the delta encodings of text: their decoder
 /// allocates as many lengths as a page claims to have.
-const READ: [Encoding; 4] = [
-    Encoding::PLAIN,
-    Encoding::RLE,
-    Encoding::DELTA_BINARY_PACKED,
-    Encoding::BYTE_STREAM_SPLIT,
-];
+const READ: [Encoding; 4] =
+    [Encoding::PLAIN, Encoding::RLE, Encoding::DELTA_BINARY_PACKED, Encoding::BYTE_STREAM_SPLIT];
 
 /// The pages of a column chunk, as long as they are credible.
 pub(super) struct Credible {

@@ -18,14 +18,18 @@ use super::super::table::{Cell, Column, Table};
 ///
 /// # Errors
 /// [`DataError::Unwritable`].
-pub fn write_parquet(table: &Table, target: impl Write + Send) -> std::result::Result<(), DataError> {
-    write(table, target).map_err(|error| DataError::Unwritable {
+pub fn write_parquet(
+    table: &Table,
+    mut target: impl Write + Send,
+) -> std::result::Result<(), DataError> {
+    write(table, &mut target).map_err(|error| DataError::Unwritable {
         file: table.name().into(),
         problem: error.to_string(),
     })
 }
 
-fn write(table: &Table, target: impl Write + Send) -> Result<()> {
+/// Not generic, so that the encoders are compiled once, here.
+fn write(table: &Table, target: &mut (dyn Write + Send)) -> Result<()> {
     let fields = table.columns().iter().map(field).collect::<Result<_>>()?;
     let schema = Type::group_type_builder("table").with_fields(fields).build()?;
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
