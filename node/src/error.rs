@@ -47,7 +47,7 @@ pub enum NodeError {
     /// The job failed.
     #[error("{0}")]
     #[diagnostic(code(nexus::run))]
-    Simulation(#[from] SimulationError),
+    Simulation(#[source] Box<SimulationError>),
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     #[diagnostic(code(nexus::file))]
@@ -142,6 +142,12 @@ pub enum NodeError {
     },
 }
 
+impl From<SimulationError> for NodeError {
+    fn from(error: SimulationError) -> Self {
+        Self::Simulation(Box::new(error))
+    }
+}
+
 impl NodeError {
     /// An input or output error about `path`.
     pub fn file(path: &Path, source: io::Error) -> Self {
@@ -156,10 +162,25 @@ impl NodeError {
     /// The exit code that tells scripts what kind of failure this is.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Learning(_) | Self::Unhealthy { .. } | Self::Store(_) | Self::Codec(_) => FAILED,
-            Self::Simulation(SimulationError::Job(TrainingError::QuorumLost { .. })) => UNREACHABLE,
-            Self::Simulation(_) => FAILED,
-            _ => USAGE,
+            Self::Simulation(error) if error.is_lost_quorum() => UNREACHABLE,
+            Self::Simulation(_)
+            | Self::Learning(_)
+            | Self::Unhealthy { .. }
+            | Self::Store(_)
+            | Self::Codec(_) => FAILED,
+
+            Self::Job(_)
+            | Self::Data(_)
+            | Self::Model(_)
+            | Self::Plan(_)
+            | Self::File { .. }
+            | Self::Json { .. }
+            | Self::TooLarge { .. }
+            | Self::NotText { .. }
+            | Self::NoSuchRun { .. }
+            | Self::DataChanged { .. }
+            | Self::Usage { .. }
+            | Self::Toml { .. } => USAGE,
         }
     }
 }
@@ -174,7 +195,11 @@ const MAX_TEXT_BYTES: u64 = 1 << 20;
 pub fn read_text(path: &Path) -> Result<String, NodeError> {
     let size = std::fs::metadata(path).map_err(|e| NodeError::file(path, e))?.len();
     if size > MAX_TEXT_BYTES {
-        return Err(NodeError::TooLarge { path: path.to_owned(), got: size, limit: MAX_TEXT_BYTES });
+        return Err(NodeError::TooLarge {
+            path: path.to_owned(),
+            got: size,
+            limit: MAX_TEXT_BYTES,
+        });
     }
     let bytes = std::fs::read(path).map_err(|e| NodeError::file(path, e))?;
     String::from_utf8(bytes).map_err(|error| NodeError::NotText {

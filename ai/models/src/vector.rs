@@ -7,11 +7,17 @@ use crate::Real;
 
 const LANES: usize = 16;
 
-/// Runs `f` compiled for this machine (AVX-512, AVX2, or whatever the program was built for).
-#[inline]
-pub(crate) fn wide<R>(f: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(f)
+/// Evaluates an expression compiled for this machine: for AVX-512, AVX2, or what the program was
+/// built for. A macro, because only code that is inlined here is compiled so.
+macro_rules! wide {
+    ($body:expr) => {
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || $body,
+        )
+    };
 }
+pub(crate) use wide;
 
 /// The sum of the products.
 #[expect(clippy::inline_always, reason = "only inlined code is compiled for wide vectors")]

@@ -4,7 +4,6 @@ use clap::{Subcommand, ValueEnum};
 use schemars::schema_for;
 
 use super::Context;
-use crate::error::NodeError;
 use crate::job::Job;
 use crate::run::folder::json;
 use crate::settings::{Origin, SettingsFile};
@@ -34,7 +33,7 @@ pub(super) enum Document {
     Summary,
 }
 
-pub(super) fn config(context: &Context, command: &ConfigCommand) -> Result<(), NodeError> {
+pub(super) fn config(context: &Context, command: &ConfigCommand) {
     let printer = context.printer;
     let settings = &context.settings;
     match command {
@@ -61,5 +60,4 @@ pub(super) fn config(context: &Context, command: &ConfigCommand) -> Result<(), N
             printer.result_bytes(&json(&schema));
         }
     }
-    Ok(())
 }

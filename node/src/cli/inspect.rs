@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use nexus_models::data::{Limits, Table, read_file};
+use nexus_models::data::{Column, Limits, Table, read_file};
 use nexus_models::{ModelSpec, Network, weights};
 use nexus_training::{Answer, Task};
 use nexus_types::limits::MAX_MESSAGE_BYTES;
@@ -57,7 +57,9 @@ pub(super) fn inspect(context: &Context, args: &InspectArgs) -> Result<(), NodeE
 fn recognise(path: &Path, bytes: &[u8]) -> Result<(&'static str, Value), NodeError> {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     match ending.as_deref() {
-        Some("csv" | "parquet") => return Ok(("table", table(&read_file(path, &Limits::default())?))),
+        Some("csv" | "parquet") => {
+            return Ok(("table", table(&read_file(path, &Limits::default())?)));
+        }
         Some("safetensors") => return Ok(("weights", tensors(bytes)?)),
         _ => {}
     }
@@ -72,7 +74,7 @@ fn recognise(path: &Path, bytes: &[u8]) -> Result<(&'static str, Value), NodeErr
 }
 
 fn table(table: &Table) -> Value {
-    let columns: Vec<&str> = table.columns().iter().map(|column| column.name()).collect();
+    let columns: Vec<&str> = table.columns().iter().map(Column::name).collect();
     json!({ "rows": table.rows(), "columns": columns })
 }
 

@@ -123,7 +123,10 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<(), NodeError> {
         Command::Model(command) => model::model(&context()?, &command),
         Command::Inspect(args) => inspect::inspect(&context()?, &args),
         Command::Doctor => doctor::doctor(&context()?),
-        Command::Config(command) => config::config(&context()?, &command),
+        Command::Config(command) => {
+            config::config(&context()?, &command);
+            Ok(())
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "nexus", &mut script);
@@ -141,9 +144,10 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<(), NodeError> {
 }
 
 fn render(error: &NodeError) -> String {
-    let theme = match Printer::colors_errors() {
-        true => GraphicalTheme::unicode(),
-        false => GraphicalTheme::unicode_nocolor(),
+    let theme = if Printer::colors_errors() {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
     };
     let mut text = String::new();
     let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);

@@ -2,8 +2,8 @@
 
 use nexus_types::limits::{MAX_OWNERS, MAX_ROUNDS};
 
-use nexus_learning::split::Split;
 use super::{JobFile, JobProblem, ModelKind};
+use nexus_learning::split::Split;
 
 impl JobFile {
     /// Checks every value against its limits.
@@ -18,8 +18,8 @@ impl JobFile {
         self.check_training()
     }
 
-    fn refuse(&self, key: &[&str], message: String) -> Result<(), JobProblem> {
-        Err(self.problem(key, &message, None))
+    fn refuse(&self, key: &[&str], message: impl AsRef<str>) -> Result<(), JobProblem> {
+        Err(self.problem(key, message.as_ref(), None))
     }
 
     fn check_identity(&self) -> Result<(), JobProblem> {
@@ -40,7 +40,8 @@ impl JobFile {
                 return Err(self.problem(&["data"], "no data", Some(help.into())));
             }
             (false, Some(_)) => {
-                return self.refuse(&["data", "builtin"], "`files` and `builtin` exclude each other".into());
+                return self
+                    .refuse(&["data", "builtin"], "`files` and `builtin` exclude each other");
             }
             (false, None) if data.label.is_none() => {
                 let help = "set `label` to the name of the column to be predicted";
@@ -49,7 +50,7 @@ impl JobFile {
             (true, Some(_)) | (false, None) => {}
         }
         if data.builtin.is_some() && data.label.is_some() {
-            return self.refuse(&["data", "label"], "a built-in data set has its own label".into());
+            return self.refuse(&["data", "label"], "a built-in data set has its own label");
         }
         if let Some(fraction) = data.test_fraction
             && !(0.0..=0.9).contains(&fraction)
@@ -66,23 +67,37 @@ impl JobFile {
         let split = data.split.as_ref().map(|choice| &choice.0);
         if several && (data.owners.is_some() || split.is_some()) {
             let key = if split.is_some() { "split" } else { "owners" };
-            return self.refuse(&["data", key], format!("`{key}` is for a single data set; every one of several files is one owner's"));
+            return self.refuse(
+                &["data", key],
+                format!(
+                    "`{key}` is for a single data set; every one of several files is one owner's"
+                ),
+            );
         }
         match split {
             Some(Split::Dirichlet(alpha)) if !(*alpha > 0.0 && *alpha <= 1e6) => {
-                return self.refuse(&["data", "split"], format!("dirichlet is {alpha}, it must be above 0 and at most 1e6"));
+                return self.refuse(
+                    &["data", "split"],
+                    format!("dirichlet is {alpha}, it must be above 0 and at most 1e6"),
+                );
             }
             Some(Split::ByLabel(0)) => {
-                return self.refuse(&["data", "split"], "by_label must be at least 1".into());
+                return self.refuse(&["data", "split"], "by_label must be at least 1");
             }
             Some(Split::ByColumn(_)) if data.owners.is_some() => {
-                return self.refuse(&["data", "owners"], "`by_column` makes one owner of every value: leave `owners` out".into());
+                return self.refuse(
+                    &["data", "owners"],
+                    "`by_column` makes one owner of every value: leave `owners` out",
+                );
             }
             _ => {}
         }
         let owners = data.owners.unwrap_or(1);
         if owners == 0 || owners > MAX_OWNERS || data.files.len() > MAX_OWNERS as usize {
-            let message = format!("{} owners, from 1 to {MAX_OWNERS} are possible", owners.max(u32::try_from(data.files.len()).unwrap_or(u32::MAX)));
+            let message = format!(
+                "{} owners, from 1 to {MAX_OWNERS} are possible",
+                owners.max(u32::try_from(data.files.len()).unwrap_or(u32::MAX))
+            );
             return self.refuse(&["data", "owners"], message);
         }
         Ok(())
@@ -91,11 +106,14 @@ impl JobFile {
     fn check_model(&self) -> Result<(), JobProblem> {
         let model = &self.job.model;
         if model.spec.is_some() && model.kind.is_some() {
-            return self.refuse(&["model", "kind"], "`kind` and `spec` exclude each other".into());
+            return self.refuse(&["model", "kind"], "`kind` and `spec` exclude each other");
         }
         let bad = model.hidden.iter().find(|&&width| width == 0 || width > 1 << 20);
         if let (Some(width), ModelKind::Mlp) = (bad, model.kind()) {
-            return self.refuse(&["model", "hidden"], format!("a hidden layer of width {width}, from 1 to {} are possible", 1 << 20));
+            return self.refuse(
+                &["model", "hidden"],
+                format!("a hidden layer of width {width}, from 1 to {} are possible", 1 << 20),
+            );
         }
         Ok(())
     }
@@ -103,7 +121,10 @@ impl JobFile {
     fn check_training(&self) -> Result<(), JobProblem> {
         let t = &self.job.training;
         if t.local_epochs.is_some() && t.local_steps.is_some() {
-            return self.refuse(&["training", "local_steps"], "`local_epochs` and `local_steps` exclude each other".into());
+            return self.refuse(
+                &["training", "local_steps"],
+                "`local_epochs` and `local_steps` exclude each other",
+            );
         }
         let counts = [
             ("rounds", u64::from(t.rounds), u64::from(MAX_ROUNDS)),
@@ -115,7 +136,10 @@ impl JobFile {
         ];
         for (key, value, most) in counts {
             if value == 0 || value > most {
-                return self.refuse(&["training", key], format!("{key} is {value}, it must be from 1 to {most}"));
+                return self.refuse(
+                    &["training", key],
+                    format!("{key} is {value}, it must be from 1 to {most}"),
+                );
             }
         }
         let ranges = [
@@ -127,7 +151,10 @@ impl JobFile {
         ];
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
-                return self.refuse(&["training", key], format!("{key} is {value}, it must be from {least} to {most}"));
+                return self.refuse(
+                    &["training", key],
+                    format!("{key} is {value}, it must be from {least} to {most}"),
+                );
             }
         }
         Ok(())

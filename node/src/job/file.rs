@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use toml::de::DeTable;
@@ -27,7 +28,7 @@ pub struct JobProblem {
     problem: String,
     label: String,
     #[source_code]
-    source_code: NamedSource<String>,
+    source_code: Arc<NamedSource<String>>,
     #[label("{label}")]
     span: Option<SourceSpan>,
     #[help]
@@ -48,9 +49,8 @@ impl JobFile {
     /// # Errors
     /// [`JobProblem`] with the span of what is wrong.
     pub fn parse(path: &Path, text: &str) -> Result<Self, JobProblem> {
-        let job = toml::from_str(text).map_err(|error| {
-            problem(path, text, error.message(), error.span(), "this", None)
-        })?;
+        let job = toml::from_str(text)
+            .map_err(|error| problem(path, text, error.message(), error.span(), "this", None))?;
         let file = Self { path: path.to_owned(), text: text.to_owned(), job };
         file.check()?;
         Ok(file)
@@ -80,7 +80,7 @@ fn problem(
     JobProblem {
         problem: format!("the job cannot be used: {message}"),
         label: label.to_owned(),
-        source_code: NamedSource::new(path.display().to_string(), text.to_owned()),
+        source_code: Arc::new(NamedSource::new(path.display().to_string(), text.to_owned())),
         span: span.map(Into::into),
         help,
     }

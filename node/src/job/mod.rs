@@ -3,8 +3,8 @@
 //! A job is TOML. Everything but `[data]` has a default, unknown keys are errors, and every error
 //! points at the place in the file.
 
-mod choice;
 mod check;
+mod choice;
 mod file;
 
 use std::path::PathBuf;

@@ -56,7 +56,8 @@ fn numbers(owners: &[OwnerId]) -> Vec<u32> {
 
 /// A round as a line of `rounds.jsonl`.
 pub(super) fn line(round: &Round) -> Result<String, NodeError> {
-    let mut line = serde_json::to_string(round).map_err(|source| json_error(source, "rounds.jsonl"))?;
+    let mut line =
+        serde_json::to_string(round).map_err(|source| json_error(source, "rounds.jsonl"))?;
     line.push('\n');
     Ok(line)
 }
@@ -136,9 +137,8 @@ fn metrics(
     };
     let tested = evaluate(owners.model().network(), parameters, test)?;
     let central = baselines.map(|baselines| &baselines.central);
-    let alone = |measure: fn(&Evaluation) -> Option<f64>| {
-        mean(baselines?.alone.iter().filter_map(measure))
-    };
+    let alone =
+        |measure: fn(&Evaluation) -> Option<f64>| mean(baselines?.alone.iter().filter_map(measure));
     let common = Metrics {
         test_accuracy: tested.accuracy(),
         central_accuracy: central.and_then(Evaluation::accuracy),

@@ -45,15 +45,11 @@ pub struct Request {
 impl Request {
     /// The command that asks for the same.
     pub fn command(&self) -> String {
-        let mut command = "nexus run".to_owned();
-        if self.job_path.is_absolute() {
-            command += &format!(" {}", self.job_path.display());
-        }
-        command += &format!(" --seed {}", self.seed);
-        if let Some(file) = &self.faults_file {
-            command += &format!(" --faults {file}");
-        }
-        command
+        let job = self.job_path.display();
+        let job = if self.job_path.is_absolute() { format!(" {job}") } else { String::new() };
+        let faults =
+            self.faults_file.as_ref().map_or(String::new(), |it| format!(" --faults {it}"));
+        format!("nexus run{job} --seed {}{faults}", self.seed)
     }
 }
 
@@ -120,7 +116,11 @@ impl RunFolder {
         let path = runs.join(id);
         let plain = !id.is_empty() && !id.contains(['/', '\\']) && !id.starts_with('.');
         if !plain || !path.join(REQUEST).is_file() {
-            return Err(NodeError::NoSuchRun { id: id.to_owned(), runs: runs.to_owned(), known: known(runs) });
+            return Err(NodeError::NoSuchRun {
+                id: id.to_owned(),
+                runs: runs.to_owned(),
+                known: known(runs),
+            });
         }
         Ok(Self { path, id: id.to_owned() })
     }
@@ -198,7 +198,10 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`NodeError`] if the folder cannot be read.
-    pub fn last_checkpoint(&self, job: [u8; 32]) -> Result<(Option<Checkpoint>, Vec<String>), NodeError> {
+    pub fn last_checkpoint(
+        &self,
+        job: [u8; 32],
+    ) -> Result<(Option<Checkpoint>, Vec<String>), NodeError> {
         let store = self.checkpoints()?;
         let mut warnings = Vec::new();
         for key in store.keys("round-")?.iter().rev() {

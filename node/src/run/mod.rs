@@ -93,19 +93,16 @@ impl Run {
             match simulation.advance()? {
                 Milestone::Finished => break,
                 Milestone::Round(record, causes) => {
-                    let round = document::round(&record, &causes, &self.owners, simulation.parameters())?;
+                    let round =
+                        document::round(&record, &causes, &self.owners, simulation.parameters())?;
                     observer.round(&round);
                     lines.push(document::line(&round)?);
                     self.save(&simulation, &lines)?;
                 }
             }
         }
-        let outcome = Outcome {
-            parameters: simulation.parameters(),
-            lines: &lines,
-            resumed_from,
-            warnings,
-        };
+        let outcome =
+            Outcome { parameters: simulation.parameters(), lines: &lines, resumed_from, warnings };
         let summary = self.finish(&outcome)?;
         Ok((self.folder, summary))
     }
@@ -195,7 +192,14 @@ impl Prepared {
         Ok(Self { seed, plan, owners })
     }
 
-    fn into_run(self, clock: SystemClock, folder: RunFolder, request: Request, job: JobFile, threads: usize) -> Run {
+    fn into_run(
+        self,
+        clock: SystemClock,
+        folder: RunFolder,
+        request: Request,
+        job: JobFile,
+        threads: usize,
+    ) -> Run {
         let Self { seed, plan, owners } = self;
         Run { clock, folder, request, job, seed, plan, owners, threads }
     }

@@ -21,12 +21,10 @@ impl Model {
     /// The model that the job asks for, for rows of `width` numbers.
     pub(super) fn of(job: &JobFile, width: usize, classes: &Classes) -> Result<Self, NodeError> {
         let section = &job.job.model;
-        let (spec, kind) = match &section.spec {
-            Some(path) => (read_toml(&job.resolve(path))?, "spec".to_owned()),
-            None => {
-                let kind = format!("{:?}", section.kind()).to_lowercase();
-                (ready(job, width, classes)?, kind)
-            }
+        let (spec, kind) = if let Some(path) = &section.spec {
+            (read_toml(&job.resolve(path))?, "spec".to_owned())
+        } else {
+            (ready(job, width, classes)?, format!("{:?}", section.kind()).to_lowercase())
         };
         let network = Network::new(&spec)?;
         let model = Self { hash: spec.hash()?, spec, network, kind, classes: classes.clone() };
@@ -39,16 +37,20 @@ impl Model {
         let refuse = |message: String| Err(job.problem(&["model", key], &message, None).into());
         let (inputs, outputs) = (self.network.inputs(), self.network.outputs());
         if inputs != width {
-            return refuse(format!("the model takes {inputs} numbers, a row of the data has {width}"));
+            return refuse(format!(
+                "the model takes {inputs} numbers, a row of the data has {width}"
+            ));
         }
         let (loss, classes) = (self.spec.loss, self.classes.as_ref().map(Vec::len));
         match (loss, classes) {
             (Loss::SoftmaxCrossEntropy, Some(classes)) if outputs != classes => {
                 refuse(format!("the model has {outputs} outputs, the label has {classes} classes"))
             }
-            (Loss::BinaryCrossEntropy, Some(classes)) if classes != 2 || outputs != 1 => refuse(
-                format!("a model for two classes with {outputs} outputs, the label has {classes} classes"),
-            ),
+            (Loss::BinaryCrossEntropy, Some(classes)) if classes != 2 || outputs != 1 => {
+                refuse(format!(
+                    "a model for two classes with {outputs} outputs, the label has {classes} classes"
+                ))
+            }
             (Loss::MeanSquaredError, None) if outputs != 1 => {
                 refuse(format!("the model has {outputs} outputs, the label is one number"))
             }
@@ -65,13 +67,25 @@ impl Model {
     /// The widths of its layers, such as `64-64-10`.
     pub(super) fn shape(&self) -> String {
         let widths = self.spec.layers.iter().filter_map(|layer| match layer {
-            LayerSpec::Linear { outputs, .. } | LayerSpec::LoraLinear { outputs, .. } => Some(*outputs),
+            LayerSpec::Linear { outputs, .. } | LayerSpec::LoraLinear { outputs, .. } => {
+                Some(*outputs)
+            }
             LayerSpec::Conv2d { channels, .. } => Some(*channels),
             LayerSpec::Embedding { dimension, .. } => Some(*dimension),
-            _ => None,
+            LayerSpec::Relu
+            | LayerSpec::Gelu
+            | LayerSpec::Tanh
+            | LayerSpec::MaxPool { .. }
+            | LayerSpec::AvgPool { .. }
+            | LayerSpec::LayerNorm { .. }
+            | LayerSpec::Dropout { .. }
+            | LayerSpec::Flatten => None,
         });
-        let widths: Vec<String> =
-            [self.network.inputs()].into_iter().chain(widths).map(|width| width.to_string()).collect();
+        let widths: Vec<String> = [self.network.inputs()]
+            .into_iter()
+            .chain(widths)
+            .map(|width| width.to_string())
+            .collect();
         widths.join("-")
     }
 
@@ -126,7 +140,9 @@ fn ready(job: &JobFile, width: usize, classes: &Classes) -> Result<ModelSpec, No
         (ModelKind::Cnn, Some(_)) => {
             let side = width.isqrt();
             if side * side != width {
-                return refuse("`cnn` needs square grey images: the row's length is no square number");
+                return refuse(
+                    "`cnn` needs square grey images: the row's length is no square number",
+                );
             }
             ModelSpec::cnn([side, side, 1], count)
         }

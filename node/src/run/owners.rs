@@ -7,8 +7,8 @@ use std::time::Duration;
 use nexus_learning::split::{self, Split};
 use nexus_learning::{Length, LocalConfig, train_local};
 use nexus_models::data::{
-    DataTargets, Dataset, Encoder, LabelKind, Limits, Schema, SchemaOptions, Standardisation, Table,
-    builtin, read_file,
+    DataTargets, Dataset, Encoder, LabelKind, Limits, Schema, SchemaOptions, Standardisation,
+    Table, builtin, read_file,
 };
 use nexus_training::{LocalResult, LocalTask};
 use nexus_types::{Digest, OwnerId, Seed};
@@ -203,7 +203,9 @@ impl Gathered {
         let all = builtin::digits();
         let data = &job.job.data;
         let DataTargets::Classes { labels, names: classes } = all.targets().clone() else {
-            return Err(job.problem(&["data", "builtin"], "the digits have no classes", None).into());
+            return Err(job
+                .problem(&["data", "builtin"], "the digits have no classes", None)
+                .into());
         };
         let parts = deal(job, all.rows(), &labels, seed)?;
         let mut sets = Vec::with_capacity(parts.len());
@@ -224,7 +226,12 @@ impl Gathered {
         })
     }
 
-    fn tables(job: &JobFile, tables: Vec<Table>, label: &str, seed: &Seed) -> Result<Self, NodeError> {
+    fn tables(
+        job: &JobFile,
+        tables: Vec<Table>,
+        label: &str,
+        seed: &Seed,
+    ) -> Result<Self, NodeError> {
         let data = &job.job.data;
         let mut options = SchemaOptions {
             label: label.to_owned(),
@@ -318,7 +325,12 @@ fn labels(schema: &Schema, table: &Table) -> Vec<u32> {
 }
 
 /// Deals rows to the job's owners. Without classes, only at random.
-fn deal(job: &JobFile, rows: usize, labels: &[u32], seed: &Seed) -> Result<Vec<Vec<usize>>, NodeError> {
+fn deal(
+    job: &JobFile,
+    rows: usize,
+    labels: &[u32],
+    seed: &Seed,
+) -> Result<Vec<Vec<usize>>, NodeError> {
     let data = &job.job.data;
     let owners = data.owners.unwrap_or(if data.builtin.is_some() { 10 } else { 1 }) as usize;
     let refuse = |why: &str| Err(job.problem(&["data", "split"], why, None).into());
@@ -360,5 +372,7 @@ fn numbered(owners: usize) -> Vec<String> {
 }
 
 fn stem(name: &str) -> String {
-    Path::new(name).file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned())
+    Path::new(name)
+        .file_stem()
+        .map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned())
 }

@@ -46,6 +46,7 @@ fn small(count: usize) -> u32 {
 }
 
 /// Where in the job the reason of `error` stands.
+#[expect(clippy::wildcard_enum_match_arm, reason = "everything else is about the strategy")]
 fn key(error: &TrainingError) -> &'static [&'static str] {
     match error {
         TrainingError::Setting { setting: "quorum", .. } => &["training", "quorum"],

@@ -21,7 +21,8 @@ impl DirStore {
     /// # Errors
     /// [`StoreError::Device`].
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        fs::create_dir_all(folder).map_err(|source| device(&folder.display().to_string(), source))?;
+        fs::create_dir_all(folder)
+            .map_err(|source| device(&folder.display().to_string(), source))?;
         Ok(Self { folder: folder.to_owned() })
     }
 }
@@ -94,7 +95,8 @@ impl Store for DirStore {
         for entry in entries {
             let name = entry.map_err(|source| device(prefix, source))?.file_name();
             let name = name.to_string_lossy();
-            let partial = Path::new(name.as_ref()).extension().is_some_and(|ending| ending == "tmp");
+            let partial =
+                Path::new(name.as_ref()).extension().is_some_and(|ending| ending == "tmp");
             if name.starts_with(prefix) && !partial {
                 keys.push(name.into_owned());
             }
@@ -111,7 +113,8 @@ mod tests {
     use super::*;
 
     fn scratch(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("nexus-store-{name}-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("nexus-store-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         folder
     }

@@ -65,9 +65,10 @@ impl Agenda {
             return;
         }
         let waiting = self.entries.values_mut().filter_map(|entry| match entry {
-            Appointment::Train(training) if training.result.is_none() => Some(training),
-            _ => None,
+            Appointment::Train(training) => Some(training),
+            Appointment::Wake | Appointment::Crash(_) | Appointment::Restart(_) => None,
         });
+        let waiting = waiting.filter(|training| training.result.is_none());
         let mut batch: Vec<&mut Training> = waiting.take(4 * threads).collect();
         let results = parallel::map(&batch, threads, |training| train(training));
         for (training, result) in batch.iter_mut().zip(results) {

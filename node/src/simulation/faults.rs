@@ -242,11 +242,14 @@ impl FaultPlan {
             AttackKind::SignFlip => delta.iter_mut().for_each(|value| *value *= -attack.scale),
             AttackKind::Random => {
                 let length = delta.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
-                let deviation = f64::from(attack.scale) * (length / delta.len().max(1) as f64).sqrt();
-                let mut rng =
-                    self.draw("random attack", &[owner.0.into(), task.round.0.into(), task.repeat.into()]);
+                let deviation =
+                    f64::from(attack.scale) * (length / delta.len().max(1) as f64).sqrt();
+                let mut rng = self.draw(
+                    "random attack",
+                    &[owner.0.into(), task.round.0.into(), task.repeat.into()],
+                );
                 #[expect(clippy::cast_possible_truncation, reason = "noise of an attacker")]
-                delta.iter_mut().for_each(|value| *value = (deviation * rng.normal()) as f32);
+                delta.fill_with(|| (deviation * rng.normal()) as f32);
             }
             AttackKind::Garbage => {}
         }
@@ -289,7 +292,8 @@ mod tests {
             faults.check(1).unwrap_err().to_string(),
             "`network.loss` is 1.5, it must be from 0 to 1"
         );
-        let faults: Faults = toml::from_str("attack = [{ owners = [3], kind = 'random' }]").unwrap();
+        let faults: Faults =
+            toml::from_str("attack = [{ owners = [3], kind = 'random' }]").unwrap();
         assert!(faults.check(3).is_err());
         assert!(faults.check(4).is_ok());
         assert!(toml::from_str::<Faults>("[network]\nlos = 1").is_err());

@@ -104,6 +104,13 @@ pub enum SimulationError {
     },
 }
 
+impl SimulationError {
+    /// Whether the job failed because too few owners answered in time.
+    pub const fn is_lost_quorum(&self) -> bool {
+        matches!(self, Self::Job(TrainingError::QuorumLost { .. }))
+    }
+}
+
 struct Host<M> {
     machine: Option<M>,
     disk: Vec<u8>,
@@ -129,7 +136,10 @@ pub struct Simulation<'a, W> {
 
 impl<W> std::fmt::Debug for Simulation<'_, W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Simulation").field("now", &self.now).field("closed", &self.closed).finish_non_exhaustive()
+        f.debug_struct("Simulation")
+            .field("now", &self.now)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -265,10 +275,15 @@ impl<'a, W: Workload> Simulation<'a, W> {
     }
 
     fn attend(&mut self) -> Result<(), SimulationError> {
-        self.agenda.train_due(self.threads, |training| self.workload.train(training.owner, &training.task));
+        self.agenda.train_due(self.threads, |training| {
+            self.workload.train(training.owner, &training.task)
+        });
         match self.agenda.pop() {
             Some(Appointment::Wake) => self.coordinate(CoordinatorEvent::Wake),
-            Some(Appointment::Crash(party)) => self.crash(party),
+            Some(Appointment::Crash(party)) => {
+                self.crash(party);
+                Ok(())
+            }
             Some(Appointment::Restart(party)) => self.restart(party),
             Some(Appointment::Train(training)) => self.trained(training),
             None => Ok(()),
@@ -340,7 +355,11 @@ impl<'a, W: Workload> Simulation<'a, W> {
         Ok(())
     }
 
-    fn participate(&mut self, owner: OwnerId, event: ParticipantEvent<'_>) -> Result<(), SimulationError> {
+    fn participate(
+        &mut self,
+        owner: OwnerId,
+        event: ParticipantEvent<'_>,
+    ) -> Result<(), SimulationError> {
         let Some(machine) = &mut self.owners[owner.index()].machine else { return Ok(()) };
         for effect in machine.step(event)? {
             match effect {
@@ -368,7 +387,9 @@ impl<'a, W: Workload> Simulation<'a, W> {
         let party = Party::Owner(owner);
         self.agenda.forget_training(owner);
         let span = self.workload.duration(owner).mul_f64(self.faults.slowness(owner));
-        if let Some(share) = self.faults.owner_crash(owner, task.id.round, self.owners[owner.index()].life) {
+        if let Some(share) =
+            self.faults.owner_crash(owner, task.id.round, self.owners[owner.index()].life)
+        {
             self.network.blame(party, "it crashed while training");
             return self.agenda.add(self.now + span.mul_f64(share), Appointment::Crash(party));
         }
@@ -386,7 +407,7 @@ impl<'a, W: Workload> Simulation<'a, W> {
         Ok(())
     }
 
-    fn crash(&mut self, party: Party) -> Result<(), SimulationError> {
+    fn crash(&mut self, party: Party) {
         let Faults { owners, coordinator, .. } = self.faults.faults();
         let pause = match party {
             Party::Coordinator => coordinator.restart_ms,
@@ -402,7 +423,6 @@ impl<'a, W: Workload> Simulation<'a, W> {
         tracing::debug!(%party, "crashed");
         let back = self.now + Duration::from_millis(pause.into());
         self.agenda.add(back, Appointment::Restart(party));
-        Ok(())
     }
 
     fn restart(&mut self, party: Party) -> Result<(), SimulationError> {

@@ -44,7 +44,13 @@ impl Network {
     }
 
     /// Puts back what [`Network::saved`] took out.
-    pub(super) fn restore(&mut self, now: Timestamp, round: Round, sequence: u64, wire: Vec<(u64, u64, Envelope)>) {
+    pub(super) fn restore(
+        &mut self,
+        now: Timestamp,
+        round: Round,
+        sequence: u64,
+        wire: Vec<(u64, u64, Envelope)>,
+    ) {
         (self.now, self.round, self.sequence) = (now, round, sequence);
         self.wire = wire.into_iter().map(|(at, n, mail)| ((Timestamp(at), n), mail)).collect();
     }
@@ -99,7 +105,7 @@ impl Network {
         Endpoint { network: self, party }
     }
 
-    fn post(&mut self, mail: Envelope) {
+    fn post(&mut self, mail: &Envelope) {
         let owner = match (mail.from, mail.to) {
             (Party::Owner(owner), _) | (_, Party::Owner(owner)) => Some(owner),
             (Party::Coordinator, Party::Coordinator) => None,
@@ -138,11 +144,13 @@ impl Transport for Endpoint<'_> {
             return Err(TransportError::TooLarge { to, got, limit });
         }
         let garbage = match self.party {
-            Party::Owner(owner) => self.network.faults.garbage(owner, self.network.sequence, &message),
+            Party::Owner(owner) => {
+                self.network.faults.garbage(owner, self.network.sequence, &message)
+            }
             Party::Coordinator => None,
         };
         let message = garbage.map_or(message, Into::into);
-        self.network.post(Envelope { from: self.party, to, message });
+        self.network.post(&Envelope { from: self.party, to, message });
         Ok(())
     }
 

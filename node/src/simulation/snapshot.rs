@@ -63,7 +63,8 @@ impl Saved {
             SavedAppointment::Train(owner, _) => Some(Party::Owner(*owner)),
         });
         let causes = self.causes.iter().map(|(owner, _)| Party::Owner(*owner));
-        let stranger = |party: &Party| matches!(party, Party::Owner(owner) if owner.0 >= plan.owners);
+        let stranger =
+            |party: &Party| matches!(party, Party::Owner(owner) if owner.0 >= plan.owners);
         match mail.chain(agenda).chain(causes).find(stranger) {
             Some(to) => Err(TransportError::Unreachable { to }.into()),
             None => Ok(()),
@@ -128,7 +129,9 @@ impl<'a, W: Workload> Simulation<'a, W> {
         let plan = simulation.plan.clone();
         simulation.coordinator =
             Host::load(saved.coordinator, |bytes| Coordinator::restore(plan.clone(), bytes))?;
-        for (id, (host, saved)) in (0..).map(OwnerId).zip(simulation.owners.iter_mut().zip(saved.owners)) {
+        for (id, (host, saved)) in
+            (0..).map(OwnerId).zip(simulation.owners.iter_mut().zip(saved.owners))
+        {
             *host = Host::load(saved, |bytes| Participant::restore(plan.clone(), id, bytes))?;
         }
         let wire = saved.wire.into_iter().map(|mail| {
@@ -164,7 +167,9 @@ fn load_appointment(saved: SavedAppointment) -> Appointment {
         SavedAppointment::Wake => Appointment::Wake,
         SavedAppointment::Crash(party) => Appointment::Crash(party),
         SavedAppointment::Restart(party) => Appointment::Restart(party),
-        SavedAppointment::Train(owner, task) => Appointment::Train(Training { owner, task, result: None }),
+        SavedAppointment::Train(owner, task) => {
+            Appointment::Train(Training { owner, task, result: None })
+        }
     }
 }
 

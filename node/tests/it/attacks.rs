@@ -33,11 +33,15 @@ fn measure() -> Vec<[f64; 3]> {
 
 fn table(rows: &[[f64; 3]]) -> String {
     let mut table = String::from("| rule |");
-    ATTACKS.iter().for_each(|(attack, _)| write!(table, " {attack} |").unwrap());
+    for (attack, _) in ATTACKS {
+        write!(table, " {attack} |").unwrap();
+    }
     table += "\n|---|---|---|---|\n";
     for ((rule, _), row) in RULES.iter().zip(rows) {
         write!(table, "| {rule} |").unwrap();
-        row.iter().for_each(|accuracy| write!(table, " {accuracy:.2} |").unwrap());
+        for accuracy in row {
+            write!(table, " {accuracy:.2} |").unwrap();
+        }
         table.push('\n');
     }
     table
@@ -76,7 +80,11 @@ fn robust_rules_withstand_three_attackers_in_ten_and_the_readme_says_how_well() 
 }
 
 fn cells(table: &str) -> Vec<String> {
-    table.split(['|', '\n']).map(|cell| cell.trim().to_owned()).filter(|cell| !cell.is_empty()).collect()
+    table
+        .split(['|', '\n'])
+        .map(|cell| cell.trim().to_owned())
+        .filter(|cell| !cell.is_empty())
+        .collect()
 }
 
 #[test]
@@ -96,7 +104,11 @@ fn a_rule_below_its_guarantee_is_used_with_a_warning_and_an_impossible_one_is_re
     let job = |rule: &str| format!("[data]\nbuiltin = 'digits'\n[aggregation]\nrule = {rule}\n");
     scratch.write("job.toml", job("{ bulyan = { byzantine = 2 } }"));
     let summary = scratch.summary(&["job.toml", "--no-baselines"]);
-    assert!(summary.warnings.iter().any(|warning| warning.contains("11")), "{:?}", summary.warnings);
+    assert!(
+        summary.warnings.iter().any(|warning| warning.contains("11")),
+        "{:?}",
+        summary.warnings
+    );
     scratch.write("job.toml", job("{ bulyan = { byzantine = 3 } }"));
     scratch.fail(2, &["run", "job.toml"]);
 }

@@ -93,7 +93,12 @@ mod parquet {
         let scratch = Scratch::new();
         scratch.succeed(&["new", "h", "--template", "tabular", "--parquet"]);
         let job = fs::read_to_string(scratch.path().join("h/job.toml")).unwrap();
-        scratch.write("job.toml", job.replace("\"north", "\"h/north").replace("\"south", "\"h/south").replace("\"coast", "\"h/coast"));
+        scratch.write(
+            "job.toml",
+            job.replace("\"north", "\"h/north")
+                .replace("\"south", "\"h/south")
+                .replace("\"coast", "\"h/coast"),
+        );
         scratch
     }
 
@@ -141,7 +146,7 @@ mod parquet {
             bytes.push(0x80 | (value & 0x7f) as u8);
             value >>= 7;
         }
-        bytes.push(value as u8);
+        bytes.push(u8::try_from(value).unwrap());
         bytes
     }
 }

@@ -36,7 +36,9 @@ fn every_strategy_survives_every_fault() {
         coordinator = { crash = 0.3 }
     ";
     scratch.write("faults.toml", faults);
-    for strategy in ["fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi", "fedadagrad", "scaffold", "fedbuff"] {
+    for strategy in
+        ["fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi", "fedadagrad", "scaffold", "fedbuff"]
+    {
         let job = format!(
             "[data]\nbuiltin = 'digits'\nowners = 8\n[training]\nstrategy = '{strategy}'\n\
              rounds = 6\nattempts = 6\ndeadline_s = 5\n"

@@ -1,5 +1,6 @@
 //! Jobs that users run.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use crate::nexus::{Scratch, accuracy, root, text};
@@ -130,7 +131,8 @@ fn every_kind_of_model_trains() {
         assert!(accuracy(&summary) >= least, "{model} {}", accuracy(&summary));
     }
     scratch.write("job.toml", tabular("linear", "mean_radius", "drop = ['diagnosis']"));
-    let job = text(&scratch.read("job.toml")).replace("rounds = 3", "rounds = 10\nlearning_rate = 0.01");
+    let job =
+        text(&scratch.read("job.toml")).replace("rounds = 3", "rounds = 10\nlearning_rate = 0.01");
     scratch.write("job.toml", job);
     let summary = scratch.summary(&["job.toml"]);
     assert!(summary.metrics.r2.unwrap() > 0.9, "{:?}", summary.metrics.r2);
@@ -146,10 +148,11 @@ fn every_kind_of_model_trains() {
 fn one_file_is_spread_by_a_column() {
     let scratch = Scratch::new();
     let mut csv = String::from("site,x,y,ill\n");
-    for i in 0..300 {
-        let (x, site) = (f64::from(i % 17) - 8.0, ["a", "b", "c"][i as usize % 3]);
+    for (i, site) in (0..300).zip(["a", "b", "c"].into_iter().cycle()) {
+        let x = f64::from(i % 17) - 8.0;
         let y = f64::from(i * 7 % 13);
-        csv += &format!("{site},{x},{y},{}\n", if x > 0.0 { "yes" } else { "no" });
+        let ill = if x > 0.0 { "yes" } else { "no" };
+        writeln!(csv, "{site},{x},{y},{ill}").unwrap();
     }
     scratch.write("all.csv", csv);
     let job = "[data]\nfiles = ['all.csv']\nlabel = 'ill'\nsplit = { by_column = 'site' }\n\

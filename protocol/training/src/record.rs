@@ -104,7 +104,7 @@ pub struct RoundRecord {
     pub participants: Vec<OwnerId>,
     /// Owners that were asked and are not, and why.
     pub dropped: Vec<Dropped>,
-    /// Owners whose answer to an earlier round arrived during this one.
+    /// Owners whose unused answer to an earlier round arrived during this one.
     pub late: Vec<OwnerId>,
     /// Owners whose update was scaled down by [`crate::Rule::NormBound`].
     pub clipped: Vec<OwnerId>,
@@ -112,7 +112,7 @@ pub struct RoundRecord {
     pub updates: u32,
     /// Messages that repeat an answer already taken.
     pub duplicates: u32,
-    /// Messages from parties that were not asked, or about what was not asked.
+    /// Messages from parties that were not asked, or about what is not being asked.
     pub strays: u32,
     /// Sum of the losses the participants report over the number of examples they report.
     pub train_loss: f64,

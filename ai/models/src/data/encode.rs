@@ -307,8 +307,8 @@ mod tests {
         );
         assert_eq!(message("n,c,y\n1,u,\n"), "a.csv:2: label `y`: there is no value");
         assert_eq!(
-            message("n,c,y\n1e300,u,no\n").split("1000").next().unwrap(),
-            "a.csv:2: column `n`: "
+            message("n,c,y\n1e300,u,no\n"),
+            "a.csv:2: column `n`: 1e300 is too large for a 32-bit number"
         );
         assert_eq!(message("n,y\n1,no\n"), "a.csv: there is no column `c`, which the schema has");
     }

@@ -257,7 +257,7 @@ pub enum DataError {
         expected: String,
     },
     /// A number is too large for the model's `f32`.
-    #[error("{place}: column `{column}`: {value} is too large for a 32-bit number")]
+    #[error("{place}: column `{column}`: {value:e} is too large for a 32-bit number")]
     TooLargeForModel {
         /// Where.
         place: Place,

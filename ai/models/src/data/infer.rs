@@ -260,7 +260,6 @@ mod tests {
         };
         assert_eq!(schema, expected);
         assert_eq!((schema.width(), schema.classes()), (5, 3));
-        assert_eq!(Schema::decode(&schema.encode().unwrap()).unwrap(), schema);
     }
 
     #[test]

@@ -202,6 +202,7 @@ mod tests {
         let label = Label { column: "y".into(), kind: LabelKind::Classes { names } };
         let good = Schema { columns: vec![categories("a", &["u", "v"])], label };
         good.check().unwrap();
+        assert_eq!(Schema::decode(&good.encode().unwrap()).unwrap(), good);
         let message = |change: &dyn Fn(&mut Schema)| {
             let mut schema = good.clone();
             change(&mut schema);

@@ -40,14 +40,11 @@ impl<T: Real> Layer<T> for Activation {
         let pairs = output.iter_mut().zip(batch.input);
         match self.function {
             // Not max(x, 0), which would turn NaN into 0.
-            Function::Relu => wide(
-                #[inline(always)]
-                || {
-                    for (y, &x) in pairs {
-                        *y = if x < T::ZERO { T::ZERO } else { x };
-                    }
-                },
-            ),
+            Function::Relu => wide!({
+                for (y, &x) in pairs {
+                    *y = if x < T::ZERO { T::ZERO } else { x };
+                }
+            }),
             Function::Gelu => pairs.for_each(|(y, &x)| *y = gelu(x)),
             Function::Tanh => pairs.for_each(|(y, &x)| *y = x.tanh()),
         }
@@ -64,14 +61,11 @@ impl<T: Real> Layer<T> for Activation {
         let Some(below) = pass.below else { return };
         let pairs = below.iter_mut().zip(pass.delta);
         match self.function {
-            Function::Relu => wide(
-                #[inline(always)]
-                || {
-                    for ((below, &delta), &y) in pairs.zip(pass.output) {
-                        *below = if y > T::ZERO { delta } else { T::ZERO };
-                    }
-                },
-            ),
+            Function::Relu => wide!({
+                for ((below, &delta), &y) in pairs.zip(pass.output) {
+                    *below = if y > T::ZERO { delta } else { T::ZERO };
+                }
+            }),
             Function::Gelu => {
                 for ((below, &delta), &x) in pairs.zip(batch.input) {
                     *below = delta * gelu_slope(x);

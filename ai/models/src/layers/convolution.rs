@@ -10,7 +10,7 @@ use crate::vector::{sized, wide};
 use crate::{ModelError, Real};
 
 /// Values in the columns of one group of examples: what stays in a level-two cache.
-const GROUP_VALUES: usize = 1 << 17;
+const GROUP_VALUES: usize = 1 << 16;
 
 /// Each window's values as a row ("im2col", Chellapilla et al. 2006), times W, plus b.
 ///
@@ -76,24 +76,18 @@ impl Conv2d {
         let pairs = pairs.zip(columns.chunks_exact_mut(self.columns()));
         if self.window.is_padded() {
             let padded = sized(padded, self.window.padded());
-            wide(
-                #[inline(always)]
-                || {
-                    for (image, columns) in pairs {
-                        self.window.pad(image, padded);
-                        self.window.gather(padded, columns);
-                    }
-                },
-            );
+            wide!({
+                for (image, columns) in pairs {
+                    self.window.pad(image, padded);
+                    self.window.gather(padded, columns);
+                }
+            });
         } else {
-            wide(
-                #[inline(always)]
-                || {
-                    for (image, columns) in pairs {
-                        self.window.gather(image, columns);
-                    }
-                },
-            );
+            wide!({
+                for (image, columns) in pairs {
+                    self.window.gather(image, columns);
+                }
+            });
         }
         Rows { data: columns, width: self.window.area() }
     }
@@ -104,26 +98,20 @@ impl Conv2d {
         let pairs = pairs.zip(columns.chunks_exact(self.columns()));
         if self.window.is_padded() {
             let padded = sized(padded, self.window.padded());
-            wide(
-                #[inline(always)]
-                || {
-                    for (image, columns) in pairs {
-                        padded.fill(T::ZERO);
-                        self.window.scatter(columns, padded);
-                        self.window.unpad(padded, image);
-                    }
-                },
-            );
+            wide!({
+                for (image, columns) in pairs {
+                    padded.fill(T::ZERO);
+                    self.window.scatter(columns, padded);
+                    self.window.unpad(padded, image);
+                }
+            });
         } else {
-            wide(
-                #[inline(always)]
-                || {
-                    for (image, columns) in pairs {
-                        image.fill(T::ZERO);
-                        self.window.scatter(columns, image);
-                    }
-                },
-            );
+            wide!({
+                for (image, columns) in pairs {
+                    image.fill(T::ZERO);
+                    self.window.scatter(columns, image);
+                }
+            });
         }
     }
 

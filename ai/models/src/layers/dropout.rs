@@ -29,14 +29,11 @@ impl Dropout {
 
 /// `to[i] = from[i] * factors[i]`.
 fn scale<T: Real>(to: &mut [T], from: &[T], factors: &[T]) {
-    wide(
-        #[inline(always)]
-        || {
-            for ((to, &from), &factor) in to.iter_mut().zip(from).zip(factors) {
-                *to = from * factor;
-            }
-        },
-    );
+    wide!({
+        for ((to, &from), &factor) in to.iter_mut().zip(from).zip(factors) {
+            *to = from * factor;
+        }
+    });
 }
 
 impl<T: Real> Layer<T> for Dropout {

@@ -132,10 +132,7 @@ impl<T: Real> Layer<T> for Embedding {
                 for &position in equal {
                     add(sum, &delta[position as usize * dimension..][..dimension]);
                 }
-                *norm += wide(
-                    #[inline(always)]
-                    || sum_sq(sum),
-                );
+                *norm += wide!(sum_sq(sum));
             }
         }
     }

@@ -160,17 +160,14 @@ pub(crate) fn weigh<'a, T: Real>(
         Weights::PerExample(weights) => {
             let width = rows.len() / weights.len().max(1);
             let weighted = sized(weighted, rows.len());
-            wide(
-                #[inline(always)]
-                || {
-                    let pairs = weighted.chunks_mut(width.max(1)).zip(rows.chunks(width.max(1)));
-                    for ((to, from), &weight) in pairs.zip(weights) {
-                        for (to, &from) in to.iter_mut().zip(from) {
-                            *to = weight * from;
-                        }
+            wide!({
+                let pairs = weighted.chunks_mut(width.max(1)).zip(rows.chunks(width.max(1)));
+                for ((to, from), &weight) in pairs.zip(weights) {
+                    for (to, &from) in to.iter_mut().zip(from) {
+                        *to = weight * from;
                     }
-                },
-            );
+                }
+            });
             (weighted, T::ONE)
         }
     }

@@ -117,16 +117,13 @@ impl<T: Real> Layer<T> for LayerNorm {
         let (normals, values) = (&kept.values[..batch.input.len()], self.positions * self.size);
         let gradient = sized(&mut scratch.products, 2 * self.size);
         let rows = normals.chunks_exact(values).zip(delta.chunks_exact(values));
-        wide(
-            #[inline(always)]
-            || {
-                for (norm, (normal, delta)) in norms.iter_mut().zip(rows) {
-                    gradient.fill(T::ZERO);
-                    self.add_gradient(normal, delta, T::ONE, gradient);
-                    *norm += sum_sq(gradient);
-                }
-            },
-        );
+        wide!({
+            for (norm, (normal, delta)) in norms.iter_mut().zip(rows) {
+                gradient.fill(T::ZERO);
+                self.add_gradient(normal, delta, T::ONE, gradient);
+                *norm += sum_sq(gradient);
+            }
+        });
     }
 
     fn weighted_gradient(
@@ -139,9 +136,6 @@ impl<T: Real> Layer<T> for LayerNorm {
     ) {
         let normals = &kept.values[..batch.input.len()];
         gradient.fill(T::ZERO);
-        wide(
-            #[inline(always)]
-            || self.add_gradient(normals, weighted.delta, weighted.factor, gradient),
-        );
+        wide!(self.add_gradient(normals, weighted.delta, weighted.factor, gradient));
     }
 }

@@ -41,14 +41,11 @@ pub(crate) fn add_norms_sq<T: Real>(
     products: &mut Vec<T>,
 ) {
     if positions == 1 {
-        wide(
-            #[inline(always)]
-            || {
-                for ((norm, a), b) in norms.iter_mut().zip(a.examples(1)).zip(b.examples(1)) {
-                    *norm += sum_sq(a.data) * sum_sq(b.data);
-                }
-            },
-        );
+        wide!({
+            for ((norm, a), b) in norms.iter_mut().zip(a.examples(1)).zip(b.examples(1)) {
+                *norm += sum_sq(a.data) * sum_sq(b.data);
+            }
+        });
         return;
     }
     let gram = 2 * positions * positions < a.width * b.width;
@@ -71,19 +68,13 @@ fn gram_product<T: Real>(
     for (gram, rows) in [(&mut *of_a, a), (&mut *of_b, b)] {
         multiply(MatrixMut::new(gram, positions, positions), Old::Dropped, T::ONE, rows, rows.t());
     }
-    wide(
-        #[inline(always)]
-        || dot(of_a, of_b),
-    )
+    wide!(dot(of_a, of_b))
 }
 
 fn squared<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, product: &mut [T]) -> T {
     let out = MatrixMut::new(product, a.columns(), b.columns());
     multiply(out, Old::Dropped, T::ONE, a.t(), b);
-    wide(
-        #[inline(always)]
-        || sum_sq(product),
-    )
+    wide!(sum_sq(product))
 }
 
 /// Adds |Σₜ aₜ|² of each example to `norms`: the gradient of a bias.
@@ -94,22 +85,19 @@ pub(crate) fn add_sum_norms_sq<T: Real>(
     sum: &mut Vec<T>,
 ) {
     let sum = sized(sum, a.width);
-    wide(
-        #[inline(always)]
-        || {
-            for (norm, a) in norms.iter_mut().zip(a.examples(positions)) {
-                *norm += if positions == 1 {
-                    sum_sq(a.data)
-                } else {
-                    sum.fill(T::ZERO);
-                    for row in a.data.chunks_exact(a.width) {
-                        add(sum, row);
-                    }
-                    sum_sq(sum)
-                };
-            }
-        },
-    );
+    wide!({
+        for (norm, a) in norms.iter_mut().zip(a.examples(positions)) {
+            *norm += if positions == 1 {
+                sum_sq(a.data)
+            } else {
+                sum.fill(T::ZERO);
+                for row in a.data.chunks_exact(a.width) {
+                    add(sum, row);
+                }
+                sum_sq(sum)
+            };
+        }
+    });
 }
 
 /// Writes Σₜ `factor` aₜ ⊗ bₜ over all examples to `gradient`, or adds it.
@@ -129,20 +117,17 @@ pub(crate) fn sum<T: Real>(
 pub(crate) fn sum_rows<T: Real>(a: Rows<'_, T>, factor: T, gradient: &mut [T]) {
     const RUN: usize = 64;
     let mut part = vec![T::ZERO; a.width];
-    wide(
-        #[inline(always)]
-        || {
-            gradient.fill(T::ZERO);
-            for run in a.data.chunks(RUN * a.width) {
-                part.fill(T::ZERO);
-                for row in run.chunks_exact(a.width) {
-                    add(&mut part, row);
-                }
-                add(&mut *gradient, &part);
+    wide!({
+        gradient.fill(T::ZERO);
+        for run in a.data.chunks(RUN * a.width) {
+            part.fill(T::ZERO);
+            for row in run.chunks_exact(a.width) {
+                add(&mut part, row);
             }
-            for value in gradient {
-                *value *= factor;
-            }
-        },
-    );
+            add(&mut *gradient, &part);
+        }
+        for value in gradient {
+            *value *= factor;
+        }
+    });
 }

@@ -92,24 +92,20 @@ impl<T: Real> Layer<T> for MaxPool {
         let places = sized(&mut kept.places, output.len());
         let images = batch.input.chunks_exact(pool.window.values());
         let results = output.chunks_exact_mut(pool.outputs());
-        wide(
-            #[inline(always)]
-            || {
-                let results = results.zip(places.chunks_exact_mut(pool.outputs()));
-                for (image, (largest, places)) in images.zip(results) {
-                    for Span { to, from } in pool.spans() {
-                        let (largest, places) =
-                            (&mut largest[to..to + len], &mut places[to..to + len]);
-                        largest.copy_from_slice(&image[from..from + len]);
-                        places.fill(0);
-                        for (place, offset) in pool.offsets().skip(1) {
-                            let values = &image[from + offset..from + offset + len];
-                            raise(largest, places, values, place);
-                        }
+        wide!({
+            let results = results.zip(places.chunks_exact_mut(pool.outputs()));
+            for (image, (largest, places)) in images.zip(results) {
+                for Span { to, from } in pool.spans() {
+                    let (largest, places) = (&mut largest[to..to + len], &mut places[to..to + len]);
+                    largest.copy_from_slice(&image[from..from + len]);
+                    places.fill(0);
+                    for (place, offset) in pool.offsets().skip(1) {
+                        let values = &image[from + offset..from + offset + len];
+                        raise(largest, places, values, place);
                     }
                 }
-            },
-        );
+            }
+        });
     }
 
     fn backward(
@@ -124,24 +120,21 @@ impl<T: Real> Layer<T> for MaxPool {
         let (pool, (_, len)) = (&self.0, self.0.span());
         let images = below.chunks_exact_mut(pool.window.values());
         let results = pass.delta.chunks_exact(pool.outputs());
-        wide(
-            #[inline(always)]
-            || {
-                let results = results.zip(kept.places.chunks_exact(pool.outputs()));
-                for (image, (delta, places)) in images.zip(results) {
-                    image.fill(T::ZERO);
-                    for Span { to, from } in pool.spans() {
-                        let (delta, places) = (&delta[to..to + len], &places[to..to + len]);
-                        for (place, offset) in pool.offsets() {
-                            let sums = &mut image[from + offset..from + offset + len];
-                            for ((sum, &delta), &chosen) in sums.iter_mut().zip(delta).zip(places) {
-                                *sum += if chosen == place { delta } else { T::ZERO };
-                            }
+        wide!({
+            let results = results.zip(kept.places.chunks_exact(pool.outputs()));
+            for (image, (delta, places)) in images.zip(results) {
+                image.fill(T::ZERO);
+                for Span { to, from } in pool.spans() {
+                    let (delta, places) = (&delta[to..to + len], &places[to..to + len]);
+                    for (place, offset) in pool.offsets() {
+                        let sums = &mut image[from + offset..from + offset + len];
+                        for ((sum, &delta), &chosen) in sums.iter_mut().zip(delta).zip(places) {
+                            *sum += if chosen == place { delta } else { T::ZERO };
                         }
                     }
                 }
-            },
-        );
+            }
+        });
     }
 }
 
@@ -192,23 +185,20 @@ impl<T: Real> Layer<T> for AvgPool {
         let (pool, (_, len), share) = (&self.0, self.0.span(), self.share());
         let images = batch.input.chunks_exact(pool.window.values());
         let results = output.chunks_exact_mut(pool.outputs());
-        wide(
-            #[inline(always)]
-            || {
-                for (image, means) in images.zip(results) {
-                    for Span { to, from } in pool.spans() {
-                        let means = &mut means[to..to + len];
-                        means.fill(T::ZERO);
-                        for (_, offset) in pool.offsets() {
-                            add(means, &image[from + offset..from + offset + len]);
-                        }
-                        for mean in means {
-                            *mean *= share;
-                        }
+        wide!({
+            for (image, means) in images.zip(results) {
+                for Span { to, from } in pool.spans() {
+                    let means = &mut means[to..to + len];
+                    means.fill(T::ZERO);
+                    for (_, offset) in pool.offsets() {
+                        add(means, &image[from + offset..from + offset + len]);
+                    }
+                    for mean in means {
+                        *mean *= share;
                     }
                 }
-            },
-        );
+            }
+        });
     }
 
     fn backward(
@@ -222,19 +212,16 @@ impl<T: Real> Layer<T> for AvgPool {
         let Some(below) = pass.below else { return };
         let (pool, (_, len), share) = (&self.0, self.0.span(), self.share());
         let images = below.chunks_exact_mut(pool.window.values());
-        wide(
-            #[inline(always)]
-            || {
-                for (image, delta) in images.zip(pass.delta.chunks_exact(pool.outputs())) {
-                    image.fill(T::ZERO);
-                    for Span { to, from } in pool.spans() {
-                        for (_, offset) in pool.offsets() {
-                            let sums = &mut image[from + offset..from + offset + len];
-                            add_scaled(sums, share, &delta[to..to + len]);
-                        }
+        wide!({
+            for (image, delta) in images.zip(pass.delta.chunks_exact(pool.outputs())) {
+                image.fill(T::ZERO);
+                for Span { to, from } in pool.spans() {
+                    for (_, offset) in pool.offsets() {
+                        let sums = &mut image[from + offset..from + offset + len];
+                        add_scaled(sums, share, &delta[to..to + len]);
                     }
                 }
-            },
-        );
+            }
+        });
     }
 }

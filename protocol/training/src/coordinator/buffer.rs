@@ -119,7 +119,7 @@ impl Buffer {
         if job != plan.job {
             self.tally.refuse(from, DropReason::WrongJob);
         } else if id == TaskId::SUMMARY {
-            self.tally.late(from);
+            self.tally.stray();
         } else if id <= desk.delivered {
             self.tally.duplicate();
         } else if id > desk.asked {

@@ -204,12 +204,13 @@ impl Coordinator {
         {
             return Ok(Arc::clone(message));
         }
+        let settles = self.plan.strategy.has_control();
         let task = Task::Train(TrainTask {
             job: self.plan.job,
             id,
             parameters: self.state.server.parameters.clone(),
             control: self.state.server.control.clone(),
-            accepted: self.state.accepted.clone(),
+            accepted: if settles { self.state.accepted.clone() } else { Vec::new() },
             summary: self.state.summary.clone(),
         });
         let message: Arc<[u8]> = task.encode()?.into();

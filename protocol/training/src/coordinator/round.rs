@@ -32,25 +32,27 @@ impl OpenRound {
         self.poll.retry(plan, now, |owner| self.intake.has(owner));
     }
 
-    pub(super) fn receive(&mut self, plan: &Plan, from: OwnerId, bytes: &[u8]) {
+    /// Takes in a message. `accepted` says, by owner, which of its updates was used last.
+    pub(super) fn receive(&mut self, plan: &Plan, accepted: &[Round], from: OwnerId, bytes: &[u8]) {
         self.poll.tally.received(bytes);
         if from.0 >= plan.owners {
             return self.poll.tally.stray();
         }
         match Answer::decode(bytes) {
-            Ok(answer) => self.answer(plan, from, answer),
+            Ok(answer) => self.answer(plan, accepted, from, answer),
             Err(problem) => {
                 self.refuse(from, DropReason::Malformed { problem: problem.to_string() });
             }
         }
     }
 
-    fn answer(&mut self, plan: &Plan, from: OwnerId, answer: Answer) {
+    fn answer(&mut self, plan: &Plan, accepted: &[Round], from: OwnerId, answer: Answer) {
         let (job, id) = answer.subject();
         if job != plan.job {
             self.refuse(from, DropReason::WrongJob);
-        } else if id.round < self.round {
-            self.poll.tally.late(from);
+        } else if (Round(1)..self.round).contains(&id.round) {
+            let used = accepted.get(from.index()) == Some(&id.round);
+            if used { self.poll.tally.duplicate() } else { self.poll.tally.late(from) }
         } else if id != TaskId::first(self.round) || !self.poll.asks(from) {
             self.poll.tally.stray();
         } else if self.intake.has(from) {

@@ -76,8 +76,7 @@ impl Coordinator {
             return Err(TrainingError::NotFinite { what: "parameters" });
         }
         self.state.server = Server::new(&self.plan.strategy, parameters);
-        let tracked = if self.plan.strategy.has_control() { self.plan.owners as usize } else { 0 };
-        self.state.accepted = vec![Round(0); tracked];
+        self.state.accepted = vec![Round(0); self.plan.owners as usize];
         self.open(now, Round(1))
     }
 
@@ -113,7 +112,7 @@ impl Coordinator {
                 self.judge_summary(now, open, false)
             }
             Stage::Training(mut open) => {
-                open.receive(&self.plan, from, bytes);
+                open.receive(&self.plan, &self.state.accepted, from, bytes);
                 self.judge_round(now, open, false)
             }
             Stage::Buffering(mut buffer) => {
@@ -204,9 +203,9 @@ impl Coordinator {
         let server = &mut self.state.server;
         if let Some(steers) = intake.steers() {
             server.steer(&steers, intake.updates(), self.plan.owners);
-            intake.owners().for_each(|owner| self.state.accepted[owner.index()] = round);
         }
         server.apply(&self.plan.strategy, &update);
+        intake.owners().for_each(|owner| self.state.accepted[owner.index()] = round);
         let length = norm(update.iter().copied());
         tally.record(round, intake.figures(), dropped, now, length)
     }

@@ -76,7 +76,7 @@ impl Stage {
 pub(super) struct State {
     pub(super) job: JobId,
     pub(super) server: Server,
-    /// SCAFFOLD: by owner, the last round in which its update was used.
+    /// By owner, the last round in which its update was used.
     pub(super) accepted: Vec<Round>,
     pub(super) summary: Vec<f64>,
     pub(super) stage: Stage,
@@ -110,8 +110,7 @@ impl State {
         let has_model = self.stage.has_model();
         let summarised = has_model || matches!(self.stage, Stage::Ready(_));
         let parameters = if has_model { plan.parameters as usize } else { 0 };
-        let accepted =
-            if has_model && plan.strategy.has_control() { plan.owners as usize } else { 0 };
+        let accepted = if has_model { plan.owners as usize } else { 0 };
         let statistics = if summarised { plan.statistics as usize } else { 0 };
         if !self.server.fits(&plan.strategy, parameters) {
             return refuse("the model has another size");

@@ -100,10 +100,12 @@ fn what_cannot_be_used_is_recorded_and_changes_nothing() {
     let mut bench = Bench::open(Plan { rounds: 9, ..plan() });
     let other = Digest::of("test", b"other");
     let good = |round| update(&plan(), round, &[1.0, 1.0]);
-    (0..5).for_each(|owner| drop(bench.answer(owner, &[0.0, 0.0])));
+    (0..4).for_each(|owner| drop(bench.answer(owner, &[0.0, 0.0])));
+    bench.wait();
     bench.answer(0, &[4.0, 4.0]);
-    // All of round 2: late, twice, from strangers, for later, and after a declined duplicate.
+    // All of round 2: used before, late, twice, from strangers, for later, about something else.
     bench.send(0, &encoded(good(1)));
+    bench.send(4, &encoded(good(1)));
     bench.send(0, &encoded(good(2)));
     bench.send(0, &declined(&plan(), TaskId::first(Round(2)), "never mind"));
     bench.send(9, &encoded(good(2)));
@@ -128,8 +130,8 @@ fn what_cannot_be_used_is_recorded_and_changes_nothing() {
     let record = record(&bench.wait());
     assert_eq!(bench.machine.parameters(), [4.0, 4.0]);
     assert_eq!(record.participants, [OwnerId(0), OwnerId(1), OwnerId(2)]);
-    assert_eq!(record.late, [OwnerId(0), OwnerId(1)]);
-    assert_eq!((record.duplicates, record.strays), (2, 4));
+    assert_eq!(record.late, [OwnerId(4)]);
+    assert_eq!((record.duplicates, record.strays), (3, 5));
     let [(3, silent), (4, malformed)] = &reasons(&record)[..] else { panic!("{record:?}") };
     assert_eq!(*silent, DropReason::WrongLength { got: 3, expected: 2 });
     assert!(matches!(malformed, DropReason::Malformed { .. }), "NaN has no encoding: {malformed}");
