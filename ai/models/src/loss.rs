@@ -84,7 +84,7 @@ fn check_classes(labels: &[u32], examples: usize, classes: usize) -> Result<(), 
     }
 }
 
-/// -ln softmax(z)[class], and softmax(z) - e(class).
+/// `-ln softmax(z)[class]`, and `softmax(z) - e(class)`.
 fn softmax_cross_entropy<T: Real>(logits: &[T], class: usize, delta: &mut [T]) -> T {
     let largest = logits.iter().fold(logits[0], |a, &b| if b > a { b } else { a });
     let mut sum = T::ZERO;

@@ -145,7 +145,7 @@ pub enum Base {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
-    /// -ln softmax(z)[class]: one of several classes.
+    /// `-ln softmax(z)[class]`: one of several classes.
     SoftmaxCrossEntropy,
     /// -t ln σ(z) - (1 - t) ln(1 - σ(z)), mean over outputs: yes or no.
     BinaryCrossEntropy,

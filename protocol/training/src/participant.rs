@@ -330,8 +330,10 @@ impl Participant {
         let LocalResult { delta, examples, loss_sum, steps, displacement } = result;
         let (job, model) = (self.plan.job, self.plan.model);
         let update = Update { job, id, model, examples, loss_sum, steps, displacement, delta };
-        if let Err(reason) = update.check(&self.plan) {
-            return self.failed(id, &format!("local training {reason}"));
+        match update.check(&self.plan) {
+            Ok(()) => {}
+            Err(DropReason::NotFinite) => return self.failed(id, "local training diverged"),
+            Err(reason) => return self.failed(id, &format!("local training {reason}")),
         }
         let work = self.state.work.take();
         if let Some(correction) = work.and_then(|work| work.correction) {

@@ -59,9 +59,10 @@ pub fn digits_table() -> Table {
 /// The digits as a model sees them: 64 pixels from 0 to 1, ten classes. The row hashes are those
 /// of [`digits_table`].
 pub fn digits() -> Dataset {
-    let features = images()
-        .flat_map(|image| pixels(image).map(|pixel| f32::from(pixel) / BRIGHTEST))
-        .collect();
+    let mut features = Vec::with_capacity(DIGITS.len() / IMAGE_BYTES * PIXELS);
+    for image in images() {
+        features.extend(pixels(image).map(|pixel| f32::from(pixel) / BRIGHTEST));
+    }
     let labels = images().map(|image| image[0].into()).collect();
     let names = (0..10).map(|digit| digit.to_string()).collect();
     let pixel_names: Vec<String> = pixel_names().collect();

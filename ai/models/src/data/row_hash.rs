@@ -47,9 +47,11 @@ fn write(cell: Cell<'_>, message: &mut Vec<u8>) {
         Cell::Number(number) => {
             let bits = number.to_bits();
             let zeros = bits.trailing_zeros() as usize / 8;
-            message.push((NUMBER_BYTES - zeros).to_le_bytes()[0]);
+            let mut written = [0; 1 + NUMBER_BYTES];
+            written[0] = (NUMBER_BYTES - zeros).to_le_bytes()[0];
+            written[1..].copy_from_slice(&bits.to_be_bytes());
             // All bytes and a cut are faster than a copy of unknown length.
-            message.extend_from_slice(&bits.to_be_bytes());
+            message.extend_from_slice(&written);
             message.truncate(message.len() - zeros);
         }
         Cell::Text(text) => {

@@ -10,7 +10,7 @@ use crate::vector::{sized, wide};
 use crate::{ModelError, Real};
 
 /// Values in the columns of one group of examples: what stays in a level-two cache.
-const GROUP_VALUES: usize = 1 << 16;
+const GROUP_VALUES: usize = 1 << 17;
 
 /// Each window's values as a row ("im2col", Chellapilla et al. 2006), times W, plus b.
 ///

@@ -7,7 +7,7 @@ use nexus_types::OwnerId;
 
 use crate::message::Update;
 use crate::plan::Plan;
-use crate::rule::{ExactSum, norm};
+use crate::rule::ExactSum;
 
 /// Updates taken so far: as a running sum where the rule allows, so that memory does not grow
 /// with the number of owners.
@@ -75,7 +75,7 @@ impl Intake {
                 each.insert(owner, update.delta);
             }
             Gathered::Sum(sum) => {
-                let scale = plan.rule.scale(norm(update.delta.iter().map(|&d| f64::from(d))));
+                let scale = plan.rule.scale(&update.delta);
                 taken.clipped |= scale < 1.0;
                 sum.add(&update.delta, f64::from(weight) * factor * scale);
             }

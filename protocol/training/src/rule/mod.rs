@@ -154,9 +154,10 @@ impl Rule {
         Ok(())
     }
 
-    /// The factor that brings an update of this length to what the rule lets through.
-    pub(crate) fn scale(&self, norm: f64) -> f64 {
-        if let Self::NormBound { limit } = self { (limit / norm).min(1.0) } else { 1.0 }
+    /// The factor that brings an update to what the rule lets through.
+    pub(crate) fn scale(&self, update: &[f32]) -> f64 {
+        let Self::NormBound { limit } = self else { return 1.0 };
+        (limit / norm(update.iter().map(|&value| f64::from(value)))).min(1.0)
     }
 
     /// The aggregate of at least [`Rule::least`] updates of equal length, for rules that keep

@@ -25,9 +25,7 @@ impl ExactSum {
     pub(crate) fn add(&mut self, values: &[f32], factor: f64) {
         let factor = factor * UNIT;
         for (sum, value) in self.0.iter_mut().zip(values) {
-            #[expect(clippy::cast_possible_truncation, reason = "rounding to the unit")]
-            let term = (f64::from(*value) * factor) as i128;
-            *sum = sum.wrapping_add(term);
+            *sum = sum.wrapping_add(truncated(f64::from(*value) * factor));
         }
     }
 
@@ -43,6 +41,13 @@ impl ExactSum {
     pub(crate) fn held_bytes(&self) -> usize {
         size_of::<i128>() * self.0.len()
     }
+}
+
+/// The whole part. Most terms take the way of one machine instruction.
+#[expect(clippy::cast_possible_truncation, reason = "the whole part is meant")]
+fn truncated(term: f64) -> i128 {
+    const NARROW: f64 = (1u64 << 62) as f64;
+    if term.abs() < NARROW { i128::from(term as i64) } else { term as i128 }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nexus_training::{Plan, RoundRecord, Rule, Strategy, TrainingError, Weighting};
 use nexus_types::{Seed, SeededRng, Timestamp};
 
-use crate::bench::plan;
+use crate::bench::{DEADLINE, plan};
 use crate::simulator::{Chaos, Ending, Quadratics, Simulator};
 
 fn pick<T: Copy>(rng: &mut SeededRng, from: &[T]) -> T {
@@ -47,7 +47,7 @@ fn random_plan(rng: &mut SeededRng) -> Plan {
             strategy: pick(rng, &strategies),
             rule: pick(rng, &rules),
             weighting: pick(rng, &[Weighting::Examples, Weighting::Uniform]),
-            round_deadline: Duration::from_secs(1),
+            round_deadline: Duration::from_millis(DEADLINE),
             ..plan()
         };
         if plan.check().is_ok() {
@@ -98,7 +98,7 @@ fn check_record(plan: &Plan, record: &RoundRecord) {
 #[test]
 fn every_job_ends_in_a_model_or_in_a_typed_error() {
     let (mut finished, mut lost) = (0, 0);
-    for seed in 0..30_000 {
+    for seed in 0..1000 {
         let (plan, chaos, simulator, ending) = simulate(seed);
         let rounds: Vec<u32> = simulator.records.iter().map(|record| record.round.0).collect();
         assert!(rounds.iter().copied().eq((1..).take(rounds.len())), "seed {seed}: {rounds:?}");
@@ -113,13 +113,13 @@ fn every_job_ends_in_a_model_or_in_a_typed_error() {
                 lost += 1;
                 assert!(have < need && !missing.is_empty(), "seed {seed}");
                 let harmless = chaos.loss + chaos.decline + chaos.garbage + chaos.crash == 0.0;
-                let slow = chaos.latency + chaos.training > 900;
+                let slow = 2 * chaos.latency + chaos.training >= DEADLINE;
                 assert!(!harmless || slow, "seed {seed} failed without a reason");
             }
             Ending::Failed(other) => panic!("seed {seed}: {other}"),
         }
     }
-    assert!(finished > 150 && lost > 50, "{finished} finished, {lost} lost their quorum");
+    assert!(finished > 300 && lost > 100, "{finished} finished, {lost} lost their quorum");
 }
 
 #[test]

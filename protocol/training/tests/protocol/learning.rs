@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use nexus_training::{
-    Answer, CoordinatorEffect, DropReason, Plan, Rule, Strategy, Task, TaskId, TrainTask, Update,
+    Answer, CoordinatorEffect, DropReason, LocalResult, Participant, ParticipantEffect,
+    ParticipantEvent, Plan, Rule, Strategy, Task, TaskId, TrainTask, Update,
 };
 use nexus_types::{Canonical, OwnerId, Round, Seed};
 
@@ -80,6 +81,39 @@ fn scaffold_follows_its_algorithm_also_when_owners_sit_out() {
     }
     let got = learn(&plan, &world);
     assert!(distance(&got, &x) < 1e-5, "{got:?}, not {x:?}");
+}
+
+#[test]
+fn scaffold_forgets_a_control_variate_whose_update_was_not_used() {
+    let strategy = Strategy::Scaffold { learning_rate: 1.0 };
+    let plan = Plan { strategy, owners: 2, quorum: 1, parameters: 1, ..plan() };
+    let mut owner = Participant::new(plan.clone(), OwnerId(1)).unwrap();
+    let mut correction = |round, used, control| {
+        let task = Task::Train(TrainTask {
+            job: plan.job,
+            id: id(round, 0),
+            parameters: vec![0.0],
+            control: vec![control],
+            accepted: vec![Round(0), Round(used)],
+            summary: vec![],
+        });
+        let bytes = task.encode().unwrap();
+        let effects = owner.step(ParticipantEvent::Message(&bytes)).unwrap();
+        let Some(ParticipantEffect::Train(work)) = effects.last() else { panic!("{effects:?}") };
+        // c_i+ = c_i - c - delta / displacement = c_i - c + 4.
+        let (examples, loss_sum, steps, displacement) = (1, 0.0, 1, 0.5);
+        let result = LocalResult { delta: vec![-2.0], examples, loss_sum, steps, displacement };
+        owner.step(ParticipantEvent::Trained(work.id, result)).unwrap();
+        work.correction.as_ref().unwrap()[0]
+    };
+    let seen = [
+        correction(1, 0, 0.5), // c_i = 0
+        correction(2, 0, 0.5), // round 1 was not used: c_i = 0
+        correction(4, 2, 1.0), // round 2 was: c_i = 0 - 0.5 + 4
+        correction(5, 2, 1.0), // round 4 was not: c_i as before
+        correction(6, 5, 0.0), // round 5 was: c_i = 3.5 - 1 + 4
+    ];
+    assert_eq!(seen.to_vec(), vec![0.5, 0.5, -2.5, -2.5, -6.5]);
 }
 
 #[test]

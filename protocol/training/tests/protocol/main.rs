@@ -1,5 +1,7 @@
 //! The protocol as a whole: jobs by hand and in a simulator.
 
+// The attributes say to clippy that helpers, too, are tests.
+
 #[cfg(test)]
 mod bench;
 #[cfg(test)]

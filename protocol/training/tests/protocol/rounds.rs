@@ -426,7 +426,7 @@ fn training_that_fails_is_declined_and_may_be_tried_again() {
     let Answer::Declined { reason, .. } = answer(&owner.step(diverged).unwrap()) else {
         panic!("a model that is not finite was sent");
     };
-    assert_eq!(reason, "local training sent a number that is not finite");
+    assert_eq!(reason, "local training diverged");
     training(&hear(&mut owner, &task(1, &[0.0; 2])));
     let wrong = owner.step(ParticipantEvent::Trained(id, result(&[0.0])));
     assert_eq!(wrong, Err(TrainingError::Length { what: "update", got: 1, expected: 2 }));
