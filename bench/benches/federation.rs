@@ -1,15 +1,10 @@
 //! A round of ten owners, on one thread and on two, and the messages of a round.
 
-use bench::{BenchError, first_task, images, models, plain_sgd};
+use bench::{BenchError, Federation, models};
 use criterion::{Criterion, Throughput};
-use nexus_learning::{Length, parallel, train_local};
 use nexus_models::Network;
-use nexus_models::data::Dataset;
 use nexus_training::{Task, TaskId, TrainTask};
 use nexus_types::{Canonical, Digest, JobId, Round, Seed};
-
-const OWNERS: u64 = 10;
-const ROWS: usize = 512;
 
 fn main() -> Result<(), BenchError> {
     let mut criterion = Criterion::default().configure_from_args();
@@ -20,23 +15,13 @@ fn main() -> Result<(), BenchError> {
 }
 
 fn rounds(criterion: &mut Criterion) -> Result<(), BenchError> {
-    let seed = Seed::from_number(1);
-    let [(_, spec), _] = models();
-    let network = Network::new(&spec)?;
-    let owners: Vec<Dataset> = (0..OWNERS)
-        .map(|owner| images(ROWS, &seed.derive("owner", &[owner])))
-        .collect::<Result<_, _>>()?;
-    let (task, config) = (first_task(&network, &seed), plain_sgd(Length::Epochs(1), 32));
-    train_local(&network, &owners[0], &config, &task, &seed)?;
+    let federation = Federation::new(512)?;
+    federation.round(1)?;
     let mut group = criterion.benchmark_group("round of ten owners");
-    group.throughput(Throughput::Elements(OWNERS * ROWS as u64));
+    group.throughput(Throughput::Elements(federation.rows() as u64));
     for threads in [1, 2] {
         group.bench_function(format!("threads {threads}"), |bencher| {
-            bencher.iter(|| {
-                parallel::map(&owners, threads, |rows| {
-                    train_local(&network, rows, &config, &task, &seed)
-                })
-            });
+            bencher.iter(|| federation.round(threads));
         });
     }
     group.finish();

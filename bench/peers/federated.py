@@ -10,6 +10,7 @@ fifth, so accuracies differ by chance.
 
 import argparse
 import json
+import pathlib
 import statistics
 import sys
 import tempfile
@@ -17,6 +18,21 @@ import tempfile
 from measure import machine, measured, note, spread
 
 OWNERS, ROUNDS, EPOCHS, BATCH, RATE, MOMENTUM = 10, 5, 5, 32, 0.1, 0.9
+
+JOB = f"""
+[data]
+builtin = "digits"
+owners = {OWNERS}
+[model]
+kind = "mlp"
+hidden = [64]
+[training]
+rounds = {ROUNDS}
+local_epochs = {EPOCHS}
+batch_size = {BATCH}
+learning_rate = {RATE}
+momentum = {MOMENTUM}
+"""
 
 
 def flower_child(seed: int) -> None:
@@ -109,8 +125,10 @@ def flower(seed: int) -> dict:
 
 def nexus(program: str, seed: int) -> dict:
     with tempfile.TemporaryDirectory() as runs:
-        command = [program, "run", "--no-baselines", "--json", "-q", "--seed", str(seed)]
-        cost, text = measured([*command, "--runs", runs])
+        job = pathlib.Path(runs, "job.toml")
+        job.write_text(JOB)
+        command = [program, "run", str(job), "--no-baselines", "--json", "-q"]
+        cost, text = measured([*command, "--seed", str(seed), "--runs", runs])
     summary = json.loads(text)
     # A process of some ten milliseconds is over before its pages are counted from outside.
     own = summary["peak_rss_bytes"] / 2**20

@@ -2,10 +2,12 @@
 //!
 //! Nothing here is built into the program.
 
-use nexus_learning::{LearningError, Length, LocalConfig, Optimiser, OptimiserState};
+use nexus_learning::{
+    LearningError, Length, LocalConfig, Optimiser, OptimiserState, parallel, train_local,
+};
 use nexus_models::data::{DataError, DataTargets, Dataset};
 use nexus_models::{Mode, ModelError, ModelSpec, Network, Targets, Weights, Workspace};
-use nexus_training::{LocalTask, TaskId};
+use nexus_training::{LocalResult, LocalTask, TaskId};
 use nexus_types::{Round, Seed};
 
 const SIDE: usize = 28;
@@ -73,6 +75,49 @@ pub fn first_task(network: &Network<f32>, seed: &Seed) -> LocalTask {
 pub fn plain_sgd(length: Length, batch_size: usize) -> LocalConfig {
     let optimiser = Optimiser::sgd(0.0);
     LocalConfig { length, batch_size, learning_rate: 0.05, optimiser, ..LocalConfig::default() }
+}
+
+/// Ten owners of equally many images, and what each is asked to do in a round.
+#[derive(Debug)]
+pub struct Federation {
+    network: Network<f32>,
+    owners: Vec<Dataset>,
+    task: LocalTask,
+    config: LocalConfig,
+}
+
+impl Federation {
+    /// Ten owners of `rows` images each, an MLP 784-256-10, one epoch in batches of 32.
+    ///
+    /// # Errors
+    /// None for any number of rows that fits in memory.
+    pub fn new(rows: usize) -> Result<Self, BenchError> {
+        let seed = Seed::from_number(1);
+        let [(_, spec), _] = models();
+        let network = Network::new(&spec)?;
+        let owners = (0..10).map(|owner| images(rows, &seed.derive("owner", &[owner])));
+        Ok(Self {
+            owners: owners.collect::<Result<_, _>>()?,
+            task: first_task(&network, &seed),
+            config: plain_sgd(Length::Epochs(1), 32),
+            network,
+        })
+    }
+
+    /// Images of all owners.
+    pub fn rows(&self) -> usize {
+        self.owners.iter().map(Dataset::rows).sum()
+    }
+
+    /// All owners train, on `threads` threads.
+    ///
+    /// # Errors
+    /// [`LearningError`] if training diverges.
+    pub fn round(&self, threads: usize) -> Result<Vec<LocalResult>, LearningError> {
+        let seed = Seed::from_number(1);
+        let train = |rows| train_local(&self.network, rows, &self.config, &self.task, &seed);
+        parallel::map(&self.owners, threads, train).into_iter().collect()
+    }
 }
 
 /// One batch and everything a training step on it needs, with all memory taken beforehand.
@@ -154,6 +199,13 @@ impl Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_round_does_not_depend_on_threads() {
+        let federation = Federation::new(40).unwrap();
+        assert_eq!(federation.rows(), 400);
+        assert_eq!(federation.round(1).unwrap(), federation.round(3).unwrap());
+    }
 
     #[test]
     fn both_steps_move_every_model() {
