@@ -12,6 +12,8 @@ mod verdict;
 
 #[cfg(test)]
 pub(crate) mod example;
+#[cfg(test)]
+mod validator;
 
 use std::collections::BTreeMap;
 
@@ -345,7 +347,6 @@ pub fn json_schema() -> Schema {
 mod tests {
     use std::path::Path;
 
-    use boon::{Compiler, Schemas};
     use serde_json::{Value, json};
 
     use super::*;
@@ -364,10 +365,7 @@ mod tests {
 
     fn complaints(document: &Value) -> Option<String> {
         let schema = serde_json::from_str(&std::fs::read_to_string(COMMITTED).unwrap()).unwrap();
-        let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
-        compiler.add_resource("summary.schema.json", schema).unwrap();
-        let index = compiler.compile("summary.schema.json", &mut schemas).unwrap();
-        schemas.validate(document, index).err().map(|error| error.to_string())
+        validator::complaint(&schema, document)
     }
 
     #[test]

@@ -50,7 +50,6 @@ const MAY_USE_TOKIO: &[&str] =
 
 const LICENCES: &[&str] = &[
     "MIT",
-    "MIT-0",
     "Apache-2.0",
     "BSD-2-Clause",
     "BSD-3-Clause",
