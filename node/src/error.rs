@@ -11,6 +11,7 @@ use nexus_training::TrainingError;
 use nexus_types::{CodecError, StoreError};
 
 use crate::job::JobProblem;
+use crate::run::store::read_bounded;
 use crate::simulation::SimulationError;
 
 /// Exit code of a job that failed, or of an answer that is no.
@@ -29,25 +30,25 @@ pub enum NodeError {
     #[diagnostic(transparent)]
     Job(#[from] JobProblem),
     /// The data are wrong.
-    #[error("{0}")]
+    #[error(transparent)]
     #[diagnostic(code(nexus::data))]
     Data(#[from] DataError),
     /// The model is wrong.
-    #[error("{0}")]
+    #[error(transparent)]
     #[diagnostic(code(nexus::model))]
     Model(#[from] ModelError),
     /// The numbers of training got out of hand.
-    #[error("{0}")]
+    #[error(transparent)]
     #[diagnostic(code(nexus::training))]
     Learning(#[from] LearningError),
     /// The plan of the job is impossible.
-    #[error("{0}")]
+    #[error(transparent)]
     #[diagnostic(code(nexus::training))]
     Plan(#[from] TrainingError),
     /// The job failed.
-    #[error("{0}")]
+    #[error(transparent)]
     #[diagnostic(code(nexus::run))]
-    Simulation(#[source] Box<SimulationError>),
+    Simulation(Box<SimulationError>),
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     #[diagnostic(code(nexus::file))]
@@ -66,16 +67,19 @@ pub enum NodeError {
         /// What the decoder said.
         source: serde_json::Error,
     },
-    /// A file is larger than what is read.
-    #[error("{} has {got} bytes, at most {limit} are read", path.display())]
-    #[diagnostic(code(nexus::file))]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        got: u64,
-        /// The limit.
-        limit: u64,
+    /// Another process works on the run.
+    #[error("the run `{id}` is being worked on by another process")]
+    #[diagnostic(code(nexus::run), help("wait for it, or stop it"))]
+    InUse {
+        /// The run.
+        id: String,
+    },
+    /// Standard output did not take the result.
+    #[error("the result could not be written to standard output: {source}")]
+    #[diagnostic(code(nexus::output))]
+    Output {
+        /// What the operating system said.
+        source: io::Error,
     },
     /// A file is no text.
     #[error("{}: byte {at} is not UTF-8 text", path.display())]
@@ -162,10 +166,13 @@ impl NodeError {
     /// The exit code that tells scripts what kind of failure this is.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Simulation(error) if error.is_lost_quorum() => UNREACHABLE,
+            Self::Simulation(error) if error.is_deadline() => UNREACHABLE,
+            Self::Simulation(error) if matches!(**error, SimulationError::Begin { .. }) => USAGE,
             Self::Simulation(_)
             | Self::Learning(_)
             | Self::Unhealthy { .. }
+            | Self::InUse { .. }
+            | Self::Output { .. }
             | Self::Store(_)
             | Self::Codec(_) => FAILED,
 
@@ -175,7 +182,6 @@ impl NodeError {
             | Self::Plan(_)
             | Self::File { .. }
             | Self::Json { .. }
-            | Self::TooLarge { .. }
             | Self::NotText { .. }
             | Self::NoSuchRun { .. }
             | Self::DataChanged { .. }
@@ -193,15 +199,7 @@ const MAX_TEXT_BYTES: u64 = 1 << 20;
 /// # Errors
 /// [`NodeError`] if it cannot be read, is too large or is no text.
 pub fn read_text(path: &Path) -> Result<String, NodeError> {
-    let size = std::fs::metadata(path).map_err(|e| NodeError::file(path, e))?.len();
-    if size > MAX_TEXT_BYTES {
-        return Err(NodeError::TooLarge {
-            path: path.to_owned(),
-            got: size,
-            limit: MAX_TEXT_BYTES,
-        });
-    }
-    let bytes = std::fs::read(path).map_err(|e| NodeError::file(path, e))?;
+    let bytes = read_bounded(path, MAX_TEXT_BYTES).map_err(|e| NodeError::file(path, e))?;
     String::from_utf8(bytes).map_err(|error| NodeError::NotText {
         path: path.to_owned(),
         at: error.utf8_error().valid_up_to(),

@@ -1,7 +1,6 @@
 //! `nexus inspect`: what is this file?
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -16,7 +15,7 @@ use super::Context;
 use crate::error::NodeError;
 use crate::job::Job;
 use crate::run::folder::{Checkpoint, Request, json as to_json};
-use crate::run::store::unseal;
+use crate::run::store::{read_bounded, unseal};
 use crate::simulation::Faults;
 use crate::summary::Summary;
 
@@ -31,14 +30,10 @@ const MAX_BYTES: u64 = MAX_MESSAGE_BYTES as u64;
 
 pub(super) fn inspect(context: &Context, args: &InspectArgs) -> Result<(), NodeError> {
     let path = &args.file;
-    let size = fs::metadata(path).map_err(|e| NodeError::file(path, e))?.len();
-    if size > MAX_BYTES {
-        return Err(NodeError::TooLarge { path: path.clone(), got: size, limit: MAX_BYTES });
-    }
-    let bytes = fs::read(path).map_err(|e| NodeError::file(path, e))?;
+    let bytes = read_bounded(path, MAX_BYTES).map_err(|e| NodeError::file(path, e))?;
     let (kind, mut facts) = recognise(path, &bytes)?;
     if let Some(facts) = facts.as_object_mut() {
-        facts.insert("bytes".into(), size.into());
+        facts.insert("bytes".into(), bytes.len().into());
         facts.insert("blake3".into(), Digest(*blake3::hash(&bytes).as_bytes()).to_string().into());
     }
     let printer = context.printer;
@@ -56,6 +51,9 @@ pub(super) fn inspect(context: &Context, args: &InspectArgs) -> Result<(), NodeE
 
 fn recognise(path: &Path, bytes: &[u8]) -> Result<(&'static str, Value), NodeError> {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    if bytes.is_empty() {
+        return Ok(("nothing", json!({})));
+    }
     match ending.as_deref() {
         Some("csv" | "parquet") => {
             return Ok(("table", table(&read_file(path, &Limits::default())?)));

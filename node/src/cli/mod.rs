@@ -11,6 +11,7 @@ mod style;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::FalseyValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use miette::{GraphicalReportHandler, GraphicalTheme};
@@ -49,7 +50,7 @@ struct Global {
     #[arg(short = 'j', long, global = true, value_name = "N", env = "NEXUS_THREADS")]
     threads: Option<usize>,
     /// Print the result as one JSON document
-    #[arg(long, global = true, env = "NEXUS_JSON")]
+    #[arg(long, global = true, env = "NEXUS_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
     /// Say less; twice: no warnings either
     #[arg(short, long, global = true, action = ArgAction::Count)]
@@ -61,7 +62,7 @@ struct Global {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", env = "NEXUS_COLOR")]
     color: Color,
     /// Show no progress bar
-    #[arg(long, global = true, env = "NEXUS_NO_PROGRESS")]
+    #[arg(long, global = true, env = "NEXUS_NO_PROGRESS", value_parser = FalseyValueParser::new())]
     no_progress: bool,
 }
 
@@ -103,7 +104,11 @@ pub fn main() -> ExitCode {
     let Global { json, quiet, no_progress, verbose, .. } = cli.global;
     let printer = Printer { json, quiet, no_progress: no_progress || verbose > 0 };
     start_log(verbose);
-    match dispatch(cli, printer) {
+    let done = dispatch(cli, printer).and_then(|()| match Printer::failure() {
+        Some(source) => Err(NodeError::Output { source }),
+        None => Ok(()),
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = error.exit_code();

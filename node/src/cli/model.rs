@@ -70,5 +70,11 @@ fn find(context: &Context, model: &str) -> Result<PathBuf, NodeError> {
         return Ok(model.into());
     }
     let folder = RunFolder::open(&context.settings.runs.value, model)?;
-    Ok(folder.path().join("model.toml"))
+    let path = folder.path().join("model.toml");
+    if !path.is_file() {
+        let problem = format!("the run `{model}` has not ended");
+        let help = format!("go on with it: nexus run --resume {model}");
+        return Err(NodeError::usage(problem, help));
+    }
+    Ok(path)
 }

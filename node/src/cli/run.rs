@@ -10,7 +10,7 @@ use super::style::{columns, paint};
 use crate::error::{NodeError, read_text, read_toml};
 use crate::job::JobFile;
 use crate::printer::Printer;
-use crate::run::folder::{Request, RunFolder};
+use crate::run::folder::{Request, RunFolder, SCHEMA};
 use crate::run::{Observer, Run};
 use crate::simulation::Faults;
 use crate::summary::{Round, Summary};
@@ -20,7 +20,7 @@ pub(super) struct RunArgs {
     /// The job; handwritten digits on ten owners if there is none
     job: Option<PathBuf>,
     /// Number from which all randomness follows, instead of the job's
-    #[arg(long, value_name = "N", env = "NEXUS_SEED")]
+    #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Inject the faults and attacks of this file, in virtual time
     #[arg(long, value_name = "FILE")]
@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<(), NodeError> {
     let run = match &args.resume {
         Some(id) => {
             let folder = RunFolder::open(runs, id)?;
-            if let Some(summary) = folder.summary()? {
+            if let Some(summary) = folder.summary() {
                 printer.note(format_args!("the run `{id}` had already ended"));
                 return show(*printer, &folder, &summary);
             }
@@ -61,7 +61,7 @@ fn request(args: &RunArgs) -> Result<Request, NodeError> {
     let faults: Faults = args.faults.as_deref().map(read_toml).transpose()?.unwrap_or_default();
     let absolute = std::path::absolute(&file.path).map_err(|e| NodeError::file(&file.path, e))?;
     Ok(Request {
-        schema: 1,
+        schema: SCHEMA,
         job_path: if args.job.is_some() { absolute } else { file.path },
         job_text: file.text,
         seed: args.seed.unwrap_or(file.job.job.seed),

@@ -1,8 +1,10 @@
 //! What a job may ask for, checked before any data is read.
 
+use std::path::PathBuf;
+
 use nexus_types::limits::{MAX_OWNERS, MAX_ROUNDS};
 
-use super::{JobFile, JobProblem, ModelKind};
+use super::{JobFile, JobProblem, ModelKind, OptimiserName};
 use nexus_learning::split::Split;
 
 impl JobFile {
@@ -48,6 +50,10 @@ impl JobFile {
                 return Err(self.problem(&["data"], "no label column", Some(help.into())));
             }
             (true, Some(_)) | (false, None) => {}
+        }
+        let twice = |(place, file): (usize, &PathBuf)| data.files[..place].contains(file);
+        if data.files.iter().enumerate().any(twice) {
+            return self.refuse(&["data", "files"], "a file is there twice");
         }
         if data.builtin.is_some() && data.label.is_some() {
             return self.refuse(&["data", "label"], "a built-in data set has its own label");
@@ -125,6 +131,11 @@ impl JobFile {
                 &["training", "local_steps"],
                 "`local_epochs` and `local_steps` exclude each other",
             );
+        }
+        if t.optimiser == OptimiserName::Adam && t.strategy.0.has_control() {
+            let message =
+                "`scaffold` corrects the steps of `sgd`; with `adam` they have no meaning";
+            return self.refuse(&["training", "optimiser"], message);
         }
         let counts = [
             ("rounds", u64::from(t.rounds), u64::from(MAX_ROUNDS)),

@@ -39,7 +39,12 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for ChoiceVisitor<T> {
         let plain: StrDeserializer<'_, E> = name.into_deserializer();
         T::deserialize(plain).or_else(|unknown| {
             let defaults = serde_json::json!({ name: {} });
-            T::deserialize(defaults).map_err(|_| unknown)
+            T::deserialize(defaults).map_err(|missing| match missing.to_string() {
+                missing if missing.starts_with("missing field") => {
+                    E::custom(format!("`{name}` has parameters: {missing}"))
+                }
+                _ => unknown,
+            })
         })
     }
 

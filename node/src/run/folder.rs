@@ -6,10 +6,11 @@
 //! rounds.jsonl         a line per round
 //! model.safetensors    the model, and model.toml, its specification
 //! report.html          for people
+//! lock                 held by the process that works on the run
 //! summary.json         for programs; the last file: a run that has one is finished
 //! ```
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -18,9 +19,10 @@ use nexus_types::limits::MAX_MESSAGE_BYTES;
 use nexus_types::{Canonical, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
-use super::store::{DirStore, sync_folder, write_atomic};
+use super::store::{DirStore, read_bounded, sync_folder, write_atomic};
 use crate::error::NodeError;
 use crate::simulation::Faults;
+use crate::summary::Summary;
 
 /// What a run was asked for: enough to begin it anew or to go on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,6 +79,10 @@ pub struct RunFolder {
     id: String,
 }
 
+/// Layout of [`Request`].
+pub const SCHEMA: u32 = 1;
+/// Bytes of a request or a summary.
+const MAX_FILE_BYTES: u64 = 1 << 30;
 const REQUEST: &str = "run.json";
 const SUMMARY: &str = "summary.json";
 
@@ -141,20 +147,36 @@ impl RunFolder {
     /// [`NodeError`] if the file cannot be read.
     pub fn request(&self) -> Result<Request, NodeError> {
         let path = self.path.join(REQUEST);
-        let text = fs::read(&path).map_err(|e| NodeError::file(&path, e))?;
-        serde_json::from_slice(&text).map_err(|source| NodeError::Json { path, source })
+        let text = read_bounded(&path, MAX_FILE_BYTES).map_err(|e| NodeError::file(&path, e))?;
+        let request: Request =
+            serde_json::from_slice(&text).map_err(|source| NodeError::Json { path, source })?;
+        if request.schema == SCHEMA {
+            return Ok(request);
+        }
+        let problem =
+            format!("run.json has schema {}, this program knows {SCHEMA}", request.schema);
+        Err(NodeError::usage(problem, "use the program that began the run"))
     }
 
-    /// The summary, if the run is finished.
+    /// The summary, if the run is finished. One that is damaged counts as not there: it will be
+    /// written again.
+    pub fn summary(&self) -> Option<Vec<u8>> {
+        let bytes = read_bounded(&self.path.join(SUMMARY), MAX_FILE_BYTES).ok()?;
+        serde_json::from_slice::<Summary>(&bytes).is_ok().then_some(bytes)
+    }
+
+    /// Keeps other processes away for as long as the value lives.
     ///
     /// # Errors
-    /// [`NodeError`] if it is there and cannot be read.
-    pub fn summary(&self) -> Result<Option<Vec<u8>>, NodeError> {
-        let path = self.path.join(SUMMARY);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(NodeError::file(&path, error)),
+    /// [`NodeError::InUse`] if another process works on the run.
+    pub fn lock(&self) -> Result<File, NodeError> {
+        let path = self.path.join("lock");
+        let file = File::options().create(true).append(true).open(&path);
+        let file = file.map_err(|e| NodeError::file(&path, e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(NodeError::InUse { id: self.id.clone() }),
+            Err(TryLockError::Error(error)) => Err(NodeError::file(&path, error)),
         }
     }
 

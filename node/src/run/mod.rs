@@ -81,6 +81,7 @@ impl Run {
     /// # Errors
     /// [`NodeError`]: the job failed, or the disk did.
     pub fn to_end(self, observer: &mut dyn Observer) -> Result<(RunFolder, Vec<u8>), NodeError> {
+        let _lock = self.folder.lock()?;
         let (found, mut warnings) = self.folder.last_checkpoint(self.job_digest().0)?;
         warnings.extend(plan::warnings(&self.plan));
         for warning in &warnings {
@@ -187,7 +188,8 @@ impl Prepared {
         let owners = Owners::load(job, &seed)?;
         let plan = plan::plan(job, &owners, &seed)?;
         request.faults.check(plan.owners).map_err(|range| {
-            NodeError::usage(format!("the fault file cannot be used: {range}"), "correct the value")
+            let file = request.faults_file.as_deref().unwrap_or("run.json");
+            NodeError::usage(format!("{file}: {range}"), "correct the value")
         })?;
         Ok(Self { seed, plan, owners })
     }

@@ -1,5 +1,6 @@
 //! The owners of a run on this machine, with their rows.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -241,6 +242,11 @@ impl Gathered {
             drop: data.drop.clone(),
         };
         if let Some(Split::ByColumn(column)) = data.split.as_ref().map(|split| &split.0) {
+            if *column == options.label || tables.iter().any(|table| table.column(column).is_none())
+            {
+                let message = format!("there is no column `{column}` besides the label");
+                return Err(job.problem(&["data", "split"], &message, None).into());
+            }
             options.drop.push(column.clone());
         }
         let schema = Schema::infer_all(&tables, &options)?;
@@ -359,6 +365,10 @@ fn own_names(job: &JobFile, names: Vec<String>) -> Result<Vec<String>, NodeError
     let given = &job.job.data.names;
     if given.is_empty() {
         return Ok(names);
+    }
+    let different: BTreeSet<&String> = given.iter().collect();
+    if different.len() != given.len() {
+        return Err(job.problem(&["data", "names"], "a name is there twice", None).into());
     }
     if given.len() == names.len() {
         return Ok(given.clone());

@@ -50,7 +50,10 @@ fn small(count: usize) -> u32 {
 fn key(error: &TrainingError) -> &'static [&'static str] {
     match error {
         TrainingError::Setting { setting: "quorum", .. } => &["training", "quorum"],
-        TrainingError::TooFewOwners { .. } => &["aggregation", "rule"],
+        TrainingError::TooFewOwners { .. }
+        | TrainingError::Setting {
+            setting: "limit" | "keep" | "iterations" | "smoothing", ..
+        } => &["aggregation", "rule"],
         _ => &["training", "strategy"],
     }
 }

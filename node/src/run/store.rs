@@ -1,13 +1,16 @@
 //! A [`Store`] in a folder: one file per key, written whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use nexus_types::limits::MAX_MESSAGE_BYTES;
 use nexus_types::{Digest, Store, StoreError, check_key};
 
 const DIGEST_BYTES: usize = 32;
 const DOMAIN: &str = "cipher-nexus stored value v1";
+/// The longest value that is read: as long as the longest checkpoint.
+const MAX_VALUE_BYTES: u64 = 66 * MAX_MESSAGE_BYTES as u64;
 
 /// A folder of values, each behind its BLAKE3 checksum.
 #[derive(Clone, Debug)]
@@ -40,11 +43,35 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".tmp");
     let partial = PathBuf::from(partial);
-    let mut file = File::create(&partial)?;
+    // Never write through something that lies there already.
+    match fs::remove_file(&partial) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::create_new(&partial)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&partial, path)?;
     sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Reads a regular file of at most `limit` bytes. Pipes and devices are refused: they could keep
+/// the reader waiting for ever, or never end.
+///
+/// # Errors
+/// What the operating system says; [`io::ErrorKind::FileTooLarge`] above the limit.
+pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let problem = format!("more than {limit} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+    }
+    Ok(bytes)
 }
 
 /// Makes the entries of a folder durable.
@@ -66,7 +93,7 @@ pub fn unseal(bytes: &[u8]) -> Option<&[u8]> {
 impl Store for DirStore {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         check_key(key)?;
-        let bytes = match fs::read(self.folder.join(key)) {
+        let bytes = match read_bounded(&self.folder.join(key), MAX_VALUE_BYTES) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(device(key, error)),
@@ -131,6 +158,21 @@ mod tests {
         assert_eq!(store.keys("round-").unwrap(), ["round-1", "round-2"]);
         assert_eq!(store.get("round-1").unwrap().as_deref(), Some(&b"uno"[..]));
         assert_eq!(store.get("round-9").unwrap(), None);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_way_is_not_followed() {
+        let folder = scratch("link");
+        fs::create_dir_all(&folder).unwrap();
+        let (victim, target) = (folder.join("victim"), folder.join("file"));
+        fs::write(&victim, b"precious").unwrap();
+        std::os::unix::fs::symlink(&victim, folder.join("file.tmp")).unwrap();
+        write_atomic(&target, b"new").unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert!(read_bounded(&target, 2).is_err());
         fs::remove_dir_all(folder).unwrap();
     }
 

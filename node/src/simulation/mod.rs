@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use nexus_training::{
-    Coordinator, CoordinatorEffect, CoordinatorEvent, LocalResult, LocalTask, Participant,
-    ParticipantEffect, ParticipantEvent, Plan, RoundRecord, TaskId, TrainingError,
+    Coordinator, CoordinatorEffect, CoordinatorEvent, DropReason, Dropped, LocalResult, LocalTask,
+    Participant, ParticipantEffect, ParticipantEvent, Plan, RoundRecord, TaskId, TrainingError,
 };
 use nexus_types::{CodecError, OwnerId, Party, Round, Seed, Timestamp, Transport, TransportError};
 
@@ -97,7 +97,9 @@ pub enum SimulationError {
         at: Timestamp,
     },
     /// The simulation took more steps than any job of its size can need.
-    #[error("the job did not end within {limit} steps")]
+    #[error(
+        "the job did not end within {limit} messages and timers: with these faults it never may"
+    )]
     TooLong {
         /// The limit.
         limit: u64,
@@ -105,9 +107,11 @@ pub enum SimulationError {
 }
 
 impl SimulationError {
-    /// Whether the job failed because too few owners answered in time.
-    pub const fn is_lost_quorum(&self) -> bool {
-        matches!(self, Self::Job(TrainingError::QuorumLost { .. }))
+    /// Whether the job failed because owners did not answer in time, and for nothing else.
+    pub fn is_deadline(&self) -> bool {
+        let silent = |dropped: &Dropped| matches!(dropped.reason, DropReason::NoAnswer { .. });
+        let Self::Job(TrainingError::QuorumLost { missing, .. }) = self else { return false };
+        missing.iter().all(silent)
     }
 }
 

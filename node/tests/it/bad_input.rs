@@ -85,6 +85,24 @@ fn missing_file() {
     check(&scratch, &["a.csv"]);
 }
 
+#[test]
+fn what_is_no_regular_file() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path().join("a.csv")).unwrap();
+    scratch.write("job.toml", "[data]\nfiles = ['a.csv']\nlabel = 'x'\n");
+    check(&scratch, &["a.csv", "not a regular file"]);
+    let said = scratch.fail(2, &["inspect", "a.csv"]);
+    assert!(said.contains("not a regular file"), "{said}");
+}
+
+#[test]
+fn names_that_steer_a_terminal() {
+    let scratch = Scratch::new();
+    scratch.write("job.toml", "[data]\nfiles = [\"e\\u001b]0;x\\u0007.csv\"]\nlabel = 'y'\n");
+    let said = scratch.fail(2, &["run", "job.toml", "--color", "always"]);
+    assert!(!said.contains("\u{1b}]") && !said.contains('\u{7}'), "{said:?}");
+}
+
 #[cfg(feature = "parquet")]
 mod parquet {
     use super::*;
@@ -166,6 +184,16 @@ fn unknown_keys() {
         "[data]\nbuiltin = 'digits'\n[training]\nstrategy = { fedprox = { nu = 1.0 } }\n",
         &["job.toml:4", "nu"],
     );
+}
+
+#[test]
+fn settings_that_do_not_go_together() {
+    let job = |lines: &str| format!("[data]\nbuiltin = 'digits'\n{lines}\n");
+    let adam = job("[training]\nstrategy = 'scaffold'\noptimiser = 'adam'");
+    bad_job(&adam, &["job.toml:5:13", "adam"]);
+    bad_job(&job("[aggregation]\nrule = 'krum'"), &["job.toml:4:8", "missing field `byzantine`"]);
+    let twice = "[data]\nfiles = ['a.csv', 'a.csv']\nlabel = 'x'\n";
+    bad_job(twice, &["job.toml:2:9", "twice"]);
 }
 
 #[test]

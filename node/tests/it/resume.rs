@@ -74,6 +74,29 @@ fn a_killed_asynchronous_run_goes_on_to_the_same_bytes() {
 }
 
 #[test]
+fn a_run_that_another_process_works_on_is_left_alone() {
+    let scratch = Scratch::new();
+    scratch.write("job.toml", JOB.replace("STRATEGY", "fedavg"));
+    kill_after(&scratch, &["run", "job.toml", "--no-baselines"], 2);
+    let lock = fs::File::open(scratch.path().join("runs/long-1/lock")).unwrap();
+    lock.lock().unwrap();
+    let said = scratch.fail(1, &["run", "--resume", "long-1"]);
+    assert!(said.contains("another process"), "{said}");
+    lock.unlock().unwrap();
+    scratch.succeed(&["run", "--resume", "long-1"]);
+}
+
+#[test]
+fn a_damaged_summary_is_written_again() {
+    let scratch = Scratch::new();
+    scratch.succeed(&["run", "--no-baselines"]);
+    scratch.write("runs/digits-1/summary.json", "{");
+    let again = scratch.succeed(&["run", "--json", "--resume", "digits-1"]);
+    let again: cipher_nexus::summary::Summary = serde_json::from_str(&again).unwrap();
+    assert_eq!(again.resumed_from, Some(5));
+}
+
+#[test]
 fn a_damaged_checkpoint_is_refused_and_the_one_before_it_used() {
     let scratch = Scratch::new();
     scratch.write("job.toml", JOB.replace("STRATEGY", "fedavg"));

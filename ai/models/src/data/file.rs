@@ -30,8 +30,13 @@ pub fn read_file(path: &Path, limits: &Limits) -> Result<Table, DataError> {
             _ => return Err(DataError::UnknownFormat { file: name, extension, known: KNOWN }),
         };
     let unreadable = |source| DataError::Unreadable { file: name.clone(), source };
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    // A pipe could keep the reader waiting for ever, a device never end.
+    if !metadata.is_file() {
+        return Err(unreadable(std::io::Error::other("not a regular file")));
+    }
     let file = File::open(path).map_err(unreadable)?;
-    let got = file.metadata().map_err(unreadable)?.len();
+    let got = metadata.len();
     if got > limits.bytes {
         return Err(DataError::TooLarge { file: name, what: "bytes", got, limit: limits.bytes });
     }
