@@ -17,8 +17,8 @@
 //! # One codec
 //!
 //! Whatever is hashed, signed, stored or sent goes through [`Canonical`]: a version byte, a tag
-//! that binds the bytes to one meaning, and [borsh]. Two values are equal exactly when their
-//! encodings are.
+//! that binds the bytes to one meaning, and [borsh]. A value has exactly one encoding, and an
+//! encoding stands for exactly one value.
 //!
 //! ```
 //! use nexus_types::{Canonical, borsh::{BorshDeserialize, BorshSerialize}};
