@@ -42,6 +42,42 @@ impl fmt::Display for OwnerId {
     }
 }
 
+/// A member of the committee: its place in the job's list of members.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
+#[serde(transparent)]
+pub struct MemberId(pub u16);
+
+impl MemberId {
+    /// The place in the list, as an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// All members of a committee of `count`.
+    pub fn all(count: u16) -> impl Iterator<Item = Self> {
+        (0..count).map(Self)
+    }
+}
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "member-{}", self.0)
+    }
+}
+
 /// A training round, counted from 1. Round 0 is the model before any training.
 #[derive(
     Clone,

@@ -60,8 +60,8 @@ mod transport;
 
 pub use borsh;
 pub use codec::{Canonical, CodecError, peek_tag, tag_of};
-pub use id::{Digest, DigestError, JobId, ModelHash, OwnerId, Round};
-pub use rng::{Rng, Seed, SeededRng};
+pub use id::{Digest, DigestError, JobId, MemberId, ModelHash, OwnerId, Round};
+pub use rng::{CryptoRng, Rng, Seed, SeededRng};
 pub use store::{MemoryStore, Store, StoreError, check_key};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
 pub use transport::{Party, Received, Transport, TransportError};

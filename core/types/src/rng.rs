@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rand_chacha::ChaCha12Rng;
-pub use rand_core::Rng;
+pub use rand_core::{CryptoRng, Rng};
 use rand_core::{Infallible, SeedableRng, TryRng};
 
 use crate::Digest;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::OwnerId;
+use crate::{MemberId, OwnerId};
 
 /// One end of a conversation.
 #[derive(
@@ -16,6 +16,8 @@ pub enum Party {
     Coordinator,
     /// An owner.
     Owner(OwnerId),
+    /// A member of the committee.
+    Member(MemberId),
 }
 
 impl fmt::Display for Party {
@@ -23,6 +25,7 @@ impl fmt::Display for Party {
         match self {
             Self::Coordinator => f.write_str("coordinator"),
             Self::Owner(owner) => owner.fmt(f),
+            Self::Member(member) => member.fmt(f),
         }
     }
 }

@@ -1,0 +1,1 @@
+//! The field in which masks, shares and proofs live.

@@ -1,0 +1,8 @@
+//! Secret sharing, threshold keys, secure aggregation and private set intersection.
+
+pub mod aggregation;
+mod identity;
+mod seal;
+
+pub use identity::{Identity, PublicKey, Signature, SignatureError};
+pub use seal::{OVERHEAD_BYTES, PACKET_KEY_BYTES, PacketKey, PacketSecret, SealError, Sealed};
