@@ -222,7 +222,7 @@ pub struct Opened {
 }
 
 /// The coordinator's part of a sum. It holds no secret and decides nothing about privacy.
-pub trait Collector {
+pub trait Collector: Clone + fmt::Debug {
     /// Takes in a message and answers.
     ///
     /// # Errors
@@ -232,6 +232,10 @@ pub trait Collector {
 
     /// Of whom a message is still expected in this phase.
     fn waiting(&self) -> Vec<Peer>;
+
+    /// The messages of this phase again, for those who are still waited for: after a restart, or
+    /// when messages may have been lost. Whoever has answered answers with the same bytes.
+    fn repeat(&self) -> Vec<Outgoing>;
 
     /// How many owners' contributions are in so far.
     fn contributions(&self) -> u32;
@@ -251,7 +255,7 @@ pub trait Collector {
 }
 
 /// An owner's part of a sum.
-pub trait Contributor {
+pub trait Contributor: Clone + fmt::Debug {
     /// The owner's first message, hiding `values`. Once: randomness is never used twice.
     ///
     /// # Errors
