@@ -1,0 +1,64 @@
+//! The negacyclic number-theoretic transform: multiplication modulo X^4096 + 1, slot by slot.
+//!
+//! With ψ = [`ROOT`], a root of unity of order 8192, slot i of the transform of a(X) is
+//! a(ψ^(2·r(i)+1)), r(i) being the 12 bits of i in reverse order: the zeros of X^4096 + 1, in the
+//! order in which the passes of Longa & Naehrig (ePrint 2016/504, algorithms 1 and 2) leave them.
+//! The inverse transform takes that order back.
+//!
+//! Words are canonical before and after. A word that is not gives a wrong result, never a fault.
+//! No branch and no index depends on a value: keys pass through here.
+
+mod portable;
+
+use crate::goldilocks::word;
+use crate::{Block, Kernel, N};
+
+/// ψ, of order 2·4096: the generator that Plonky3 takes for this order.
+pub const ROOT: u64 = 0x1544_ef23_35d1_7997;
+
+/// ψ^r(i) at index i. Pass m of the forward transform, m = 1, 2, 4, .., uses entries m..2m. As
+/// −ψ^−r(i) is entry 3m − 1 − i, the inverse transform reads each such range backwards.
+static POWERS: Block = powers();
+
+#[expect(clippy::large_stack_arrays, reason = "made while compiling")]
+const fn powers() -> Block {
+    let mut powers = [1; N];
+    let mut filled = 1;
+    while filled < N {
+        let step = word::pow(ROOT, (N / (2 * filled)) as u64);
+        let mut i = 0;
+        while i < filled {
+            powers[filled + i] = word::mul(powers[i], step);
+            i += 1;
+        }
+        filled *= 2;
+    }
+    powers
+}
+
+/// Coefficients to slots.
+pub fn forward(block: &mut Block) {
+    forward_with(Kernel::detect(), block);
+}
+
+/// Slots to coefficients.
+pub fn inverse(block: &mut Block) {
+    inverse_with(Kernel::detect(), block);
+}
+
+/// [`forward`] by one kernel; a kernel that the machine lacks is replaced by what it has.
+#[doc(hidden)]
+pub fn forward_with(kernel: Kernel, block: &mut Block) {
+    let _ = kernel;
+    portable::forward(block);
+}
+
+/// [`inverse`] by one kernel; a kernel that the machine lacks is replaced by what it has.
+#[doc(hidden)]
+pub fn inverse_with(kernel: Kernel, block: &mut Block) {
+    let _ = kernel;
+    portable::inverse(block);
+}
+
+#[cfg(test)]
+mod tests;
