@@ -2,6 +2,7 @@
 
 pub mod aggregation;
 mod identity;
+pub mod quantise;
 mod seal;
 
 pub use identity::{Identity, PublicKey, Signature, SignatureError};
