@@ -6,6 +6,8 @@
 //! | [`Cubic`] | its extension of degree 3, for challenges that cannot be ground |
 //! | [`ntt`] | the transform that makes products modulo X^4096 + 1 cheap |
 //! | [`ring`] | vectors of words: products slot by slot, sums, uniform public polynomials |
+//! | [`gaussian`] | keys and errors: a sampler in constant time |
+//! | [`mask`] | streams that hide vectors of words modulo 2^32 |
 //! | [`Kernel`] | which instructions this machine has |
 //!
 //! ```
@@ -23,8 +25,10 @@
 //! ```
 
 mod cubic;
+pub mod gaussian;
 mod goldilocks;
 mod kernel;
+pub mod mask;
 pub mod ntt;
 pub mod ring;
 
