@@ -4,6 +4,7 @@ pub mod aggregation;
 mod identity;
 pub mod quantise;
 mod seal;
+pub mod sharing;
 
 pub use identity::{Identity, PublicKey, Signature, SignatureError};
 pub use seal::{OVERHEAD_BYTES, PACKET_KEY_BYTES, PacketKey, PacketSecret, SealError, Sealed};
