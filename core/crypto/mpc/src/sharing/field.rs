@@ -46,6 +46,7 @@ pub trait Extension<F>: Field {
     fn embed(value: F) -> Self;
 
     /// `self · factor`.
+    #[must_use]
     fn scale(self, factor: F) -> Self;
 }
 

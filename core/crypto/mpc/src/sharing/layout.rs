@@ -135,7 +135,7 @@ impl<F: Field> Layout<F> {
     /// Votes that certify a survivor set, `⌊(m + f)/2⌋ + 1`: two such quorums share an honest
     /// member.
     pub const fn quorum(&self) -> u16 {
-        (self.members + self.faulty()) / 2 + 1
+        u16::midpoint(self.members, self.faulty()) + 1
     }
 
     /// Field elements in the share of `secrets` secrets.

@@ -76,11 +76,8 @@ pub fn unpack3(elements: &[Fp], count: usize) -> Result<Vec<i32>, PackError> {
             return Err(PackError::Element { index });
         }
     }
-    match coefficients[count..].iter().position(|&padding| padding != 0) {
-        Some(_) => Err(PackError::Element { index: got - 1 }),
-        None => {
-            coefficients.truncate(count);
-            Ok(coefficients)
-        }
+    if coefficients.split_off(count).iter().any(|&padding| padding != 0) {
+        return Err(PackError::Element { index: got - 1 });
     }
+    Ok(coefficients)
 }
