@@ -5,6 +5,7 @@ mod identity;
 pub mod quantise;
 mod seal;
 pub mod sharing;
+pub mod threshold;
 
 pub use identity::{Identity, PublicKey, Signature, SignatureError};
 pub use seal::{OVERHEAD_BYTES, PACKET_KEY_BYTES, PacketKey, PacketSecret, SealError, Sealed};

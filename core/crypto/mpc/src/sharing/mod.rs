@@ -6,14 +6,14 @@ mod decode;
 mod field;
 mod layout;
 mod pack;
-mod polynomial;
+pub(crate) mod polynomial;
 mod recover;
 mod reshare;
 mod shamir;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod toy;
+pub(crate) mod toy;
 
 pub use check::{CheckPolynomial, check_at_secret, verify};
 pub use commit::{CommitmentError, Feldman, Pedersen};
