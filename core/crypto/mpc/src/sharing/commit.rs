@@ -13,7 +13,7 @@ use super::shamir::{MAX_HOLDERS, Polynomial, Share, Threshold};
 
 /// The second generator of [`Pedersen`]: nobody knows its logarithm, as it is hashed to the group
 /// (RFC 9496, section 4.3.4).
-static BLINDING_GENERATOR: LazyLock<RistrettoPoint> = LazyLock::new(|| {
+pub(crate) static BLINDING_GENERATOR: LazyLock<RistrettoPoint> = LazyLock::new(|| {
     let mut uniform = [0; 64];
     let hasher = blake3::Hasher::new_derive_key("nexus/mpc/pedersen generator v1");
     hasher.finalize_xof().fill(&mut uniform);
@@ -135,8 +135,7 @@ struct Committed(Vec<RistrettoPoint>);
 
 impl Committed {
     fn at(&self, holder: u16) -> RistrettoPoint {
-        let horner = |sum: RistrettoPoint, point: &RistrettoPoint| times(holder, sum) + point;
-        self.0.iter().rev().fold(RistrettoPoint::identity(), horner)
+        value_at(self.0.iter(), holder)
     }
 
     fn check_length(&self, threshold: Threshold) -> Result<(), CommitmentError> {
@@ -163,6 +162,15 @@ impl Committed {
         }
         Ok(())
     }
+}
+
+/// The polynomial with these committed coefficients, lowest first, at `holder`.
+pub(crate) fn value_at<'a>(
+    coefficients: impl DoubleEndedIterator<Item = &'a RistrettoPoint>,
+    holder: u16,
+) -> RistrettoPoint {
+    let horner = |sum: RistrettoPoint, point: &RistrettoPoint| times(holder, sum) + point;
+    coefficients.rev().fold(RistrettoPoint::identity(), horner)
 }
 
 /// `factor·point` in a time that depends on the factor, a holder's number.

@@ -1,6 +1,6 @@
 //! Secrets shared among a committee.
 mod check;
-mod commit;
+pub(crate) mod commit;
 mod dealing;
 mod decode;
 mod field;

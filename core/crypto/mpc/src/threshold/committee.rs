@@ -94,7 +94,7 @@ impl Committee {
 
     /// Members two of whose sets of this size have an honest member in common.
     pub const fn quorum(&self) -> u16 {
-        (self.size + self.faulty()) / 2 + 1
+        self.size.midpoint(self.faulty()) + 1
     }
 
     /// The digest of all seats.

@@ -8,7 +8,7 @@
 //! | Deal | Pedersen commitment to a random polynomial, sealed shares | |
 //! | Complain | dealers whose share is wrong | |
 //! | Answer | the shares complained about, opened | the dealers whose sum is the key: fixed before anybody sees a part of it |
-//! | Extract | a_k G for its coefficients, proof of knowledge of a_0 | |
+//! | Extract | `a_k` G for its coefficients, proof of knowledge of `a_0` | |
 //! | Accuse | its shares of dealers whose part is missing, unproven or another polynomial | |
 //! | Pool | the rest of those shares | the key: parts not shown are reconstructed, never left out |
 //!
@@ -25,7 +25,7 @@ use super::committee::Committee;
 use super::exchange::{Dealer, Exchange, Receiver, Scheme, Settlement, Share};
 use super::group::{Point, Secret, Transcript};
 use super::key::{GroupKey, KeyShare};
-use super::polynomial::{committed_at, interpolate, place};
+use super::polynomial::{committed_at, interpolate};
 use super::post::{
     Body, Exposure, Extraction, Fault, OpenShare, Phase, Post, PostError, Posts, Statement,
     ascending,
@@ -148,7 +148,8 @@ impl Board {
             Phase::Extract => self.extractions.missing(self.settlement.qualified.iter().copied()),
             Phase::Accuse => self.accusations.missing(everyone),
             Phase::Pool if self.pools() => self.pool.missing(everyone),
-            phase => self.exchange.waiting(phase),
+            Phase::Deal | Phase::Complain | Phase::Answer => self.exchange.waiting(self.phase),
+            Phase::Pool | Phase::Over => Vec::new(),
         }
     }
 
@@ -207,7 +208,7 @@ impl Board {
     fn fits_part(&self, receiver: MemberId, exposure: &Exposure) -> bool {
         self.extractions.get(exposure.dealer).is_some_and(|extraction| {
             *Point::base(&exposure.share.value.0).value()
-                == committed_at(&extraction.commitment, place(receiver))
+                == committed_at(&extraction.commitment, receiver)
         })
     }
 
@@ -262,7 +263,7 @@ impl Board {
             }
         }
         let sum: Vec<_> = sum.into_iter().map(Point::new).collect();
-        let share = |member| Point::new(committed_at(&sum, place(member)));
+        let share = |member| Point::new(committed_at(&sum, member));
         Ok(GroupKey {
             epoch: self.terms.epoch,
             key: *sum.first().ok_or(SessionError::Inconsistent)?,

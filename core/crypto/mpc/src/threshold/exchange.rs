@@ -13,18 +13,18 @@ use std::sync::Arc;
 use borsh::BorshDeserialize;
 use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
-use nexus_types::{CryptoRng, Digest, MemberId, borsh};
+use nexus_types::{Canonical, CryptoRng, Digest, MemberId, borsh};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::committee::Committee;
 use super::group::{Exponent, PEDERSEN, Point, Secret, Transcript};
-use super::polynomial::{Polynomial, committed_at, place};
+use super::polynomial::{committed_at, place};
 use super::post::{
     Body, Deal, Fault, OpenShare, Opening, Phase, Post, PostError, Posts, Record, Statement,
     ascending,
 };
 use crate::seal::{PacketSecret, SealError, Sealed};
-use nexus_types::Canonical;
+use crate::sharing::Polynomial;
 
 /// How polynomials are committed to.
 #[derive(Debug)]
@@ -250,7 +250,7 @@ impl Exchange {
         let hides = self.scheme.hides();
         (hides || share.blinding.0 == Scalar::ZERO)
             && commit(hides, &share.value.0, &share.blinding.0)
-                == committed_at(&deal.commitment, place(receiver))
+                == committed_at(&deal.commitment, receiver)
     }
 
     fn context(&self, dealer: MemberId, receiver: MemberId) -> Digest {
@@ -314,7 +314,7 @@ impl Dealer {
         constant: &Secret,
         rng: &mut dyn CryptoRng,
     ) -> Self {
-        let length = usize::from(exchange.receivers.threshold());
+        let length = exchange.receivers.threshold();
         let value = Polynomial::random(rng, constant.0, length);
         let hides = exchange.scheme.hides();
         let blinding = if hides { Scalar::random(rng) } else { Scalar::ZERO };

@@ -8,10 +8,11 @@ use borsh::io;
 use borsh::{BorshDeserialize, BorshSerialize};
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoBasepointTable, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
-use curve25519_dalek::traits::Identity as _;
 use nexus_types::{CryptoRng, Digest, borsh};
 use rand_core::{Infallible, TryCryptoRng, TryRng};
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::sharing::commit::BLINDING_GENERATOR;
 
 /// An element of the group with its one encoding of 32 bytes. It may be the neutral element:
 /// whoever multiplies by a secret checks that first.
@@ -130,32 +131,17 @@ fn invalid(problem: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, problem)
 }
 
-/// A second generator whose logarithm nobody knows: hashed to the group (RFC 9496,
-/// section 4.3.4).
-fn generator(domain: &str) -> RistrettoPoint {
-    let mut uniform = [0; 64];
-    blake3::Hasher::new_derive_key(domain).finalize_xof().fill(&mut uniform);
-    RistrettoPoint::from_uniform_bytes(&uniform)
-}
-
 /// H of Pedersen's commitments.
-pub(super) static PEDERSEN: LazyLock<RistrettoBasepointTable> = LazyLock::new(|| {
-    RistrettoBasepointTable::create(&generator("nexus/mpc/threshold/pedersen generator v1"))
-});
+pub(super) static PEDERSEN: LazyLock<RistrettoBasepointTable> =
+    LazyLock::new(|| RistrettoBasepointTable::create(&BLINDING_GENERATOR));
 
-/// G' of TDH2.
+/// G' of TDH2, whose logarithm nobody knows: hashed to the group (RFC 9496, section 4.3.4).
 pub(super) static TDH2: LazyLock<RistrettoBasepointTable> = LazyLock::new(|| {
-    RistrettoBasepointTable::create(&generator("nexus/mpc/threshold/tdh2 generator v1"))
+    let mut uniform = [0; 64];
+    let hasher = blake3::Hasher::new_derive_key("nexus/mpc/threshold/tdh2 generator v1");
+    hasher.finalize_xof().fill(&mut uniform);
+    RistrettoBasepointTable::create(&RistrettoPoint::from_uniform_bytes(&uniform))
 });
-
-/// `number` times `point`, for public `number`s of a few bits.
-pub(super) fn times(number: u16, point: RistrettoPoint) -> RistrettoPoint {
-    let bits = u16::BITS - number.leading_zeros();
-    (0..bits).rev().fold(RistrettoPoint::identity(), |sum, bit| {
-        let doubled = sum + sum;
-        if number >> bit & 1 == 1 { doubled + point } else { doubled }
-    })
-}
 
 /// What a challenge or nonce is hashed from: fields under their lengths, so that no two lists of
 /// fields meet. BLAKE3 in key-derivation mode stands for the random oracle.
@@ -260,16 +246,6 @@ pub(super) fn hedged(secret: &Scalar, context: &[u8], rng: &mut dyn CryptoRng) -
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn small_multiples_are_sums() {
-        let point = generator("test");
-        let mut sum = RistrettoPoint::identity();
-        for number in 0..70 {
-            assert_eq!(times(number, point), sum);
-            sum += point;
-        }
-    }
 
     #[test]
     fn encodings_are_canonical() {

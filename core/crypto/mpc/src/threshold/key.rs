@@ -6,6 +6,7 @@ use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use nexus_types::{Canonical, CodecError, Digest, MemberId, borsh};
+use zeroize::Zeroize;
 
 use super::committee::{Committee, MAX_MEMBERS};
 use super::group::{Point, Secret};
@@ -114,20 +115,21 @@ impl KeyShare {
     }
 
     /// Wipes the share once `certificate` shows that its successor is held by the next
-    /// committee.
+    /// committee: nothing is left but a share of 0.
     ///
     /// # Errors
-    /// [`CertificateError`] and the share back if it is not the certificate of a successor.
+    /// [`CertificateError`], and the share stays, if it is not the certificate of a successor.
     pub fn retire(
-        self,
+        &mut self,
         next: &Committee,
         certificate: &Certificate,
-    ) -> Result<(), (Self, CertificateError)> {
-        match certificate.verify(next) {
-            Ok(key) if key.key == self.public.key && key.epoch > self.public.epoch => Ok(()),
-            Ok(_) => Err((self, CertificateError::OtherKey)),
-            Err(error) => Err((self, error)),
+    ) -> Result<(), CertificateError> {
+        let key = certificate.verify(next)?;
+        if key.key != self.public.key || key.epoch <= self.public.epoch {
+            return Err(CertificateError::OtherKey);
         }
+        self.secret.zeroize();
+        Ok(())
     }
 }
 

@@ -260,7 +260,7 @@ impl CheckedGrant<'_> {
         partials.iter().try_for_each(|partial| self.verify(key, partial))
     }
 
-    /// Whether zG = T0 + c X_j, yG = T1 + cR and zU + yP = T2 + cD for all of them.
+    /// Whether zG = T0 + c `X_j`, yG = T1 + cR and zU + yP = T2 + cD for all of them.
     fn hold(&self, key: &GroupKey, partials: &[Partial]) -> bool {
         let mut weights = Transcript::new("nexus/mpc/threshold/batch v1");
         let mut challenges = Vec::with_capacity(partials.len());

@@ -21,7 +21,7 @@ use super::committee::Committee;
 use super::exchange::{self, Exchange, Scheme, Settlement};
 use super::group::{Point, Secret, Transcript};
 use super::key::{GroupKey, KeyShare};
-use super::polynomial::{committed_at, lagrange, place, weighted};
+use super::polynomial::{committed_at, lagrange, weighted};
 use super::post::{Body, Phase, Post, PostError, Statement};
 use super::session::{Outcome, Restart, SessionError, Step};
 use crate::identity::Identity;
@@ -81,13 +81,13 @@ fn post(
 pub struct Dealer {
     phase: Phase,
     exchange: Exchange,
-    dealer: exchange::Dealer,
+    secrets: exchange::Dealer,
     identity: Arc<Identity>,
 }
 
 impl std::fmt::Debug for Dealer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Dealer({}, {:?})", self.dealer.member, self.phase)
+        write!(f, "Dealer({}, {:?})", self.secrets.member, self.phase)
     }
 }
 
@@ -111,10 +111,10 @@ impl Dealer {
         if seat.is_none_or(|seat| seat.identity != identity.public()) {
             return Err(SessionError::Stranger { member });
         }
-        let dealer = exchange::Dealer::new(&exchange, member, &share.secret, rng);
-        let deal = dealer.deal(&exchange)?;
+        let secrets = exchange::Dealer::new(&exchange, member, &share.secret, rng);
+        let deal = secrets.deal(&exchange)?;
         let first = post(&exchange, member, Body::Deal(deal), &identity)?;
-        Ok((Self { phase: Phase::Deal, exchange, dealer, identity }, first))
+        Ok((Self { phase: Phase::Deal, exchange, secrets, identity }, first))
     }
 
     /// Takes in a post from the board.
@@ -143,11 +143,11 @@ impl Dealer {
             }
             Phase::Complain => {
                 self.phase = Phase::Answer;
-                let Some(openings) = self.dealer.answers(&self.exchange) else {
+                let Some(openings) = self.secrets.answers(&self.exchange) else {
                     return Ok(Step::Wait);
                 };
                 let body = Body::Answers(openings);
-                post(&self.exchange, self.dealer.member, body, &self.identity).map(Step::Publish)
+                post(&self.exchange, self.secrets.member, body, &self.identity).map(Step::Publish)
             }
             Phase::Answer => {
                 self.phase = Phase::Over;
@@ -163,13 +163,13 @@ pub struct Receiver {
     terms: Terms,
     phase: Phase,
     exchange: Exchange,
-    receiver: exchange::Receiver,
+    secrets: exchange::Receiver,
     identity: Arc<Identity>,
 }
 
 impl std::fmt::Debug for Receiver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Receiver({}, {:?})", self.receiver.member, self.phase)
+        write!(f, "Receiver({}, {:?})", self.secrets.member, self.phase)
     }
 }
 
@@ -191,8 +191,8 @@ impl Receiver {
         if !seated {
             return Err(SessionError::Stranger { member });
         }
-        let receiver = exchange::Receiver::new(member, packets);
-        Ok(Self { terms, phase: Phase::Deal, exchange, receiver, identity })
+        let secrets = exchange::Receiver::new(member, packets);
+        Ok(Self { terms, phase: Phase::Deal, exchange, secrets, identity })
     }
 
     /// Takes in a post from the board.
@@ -217,8 +217,8 @@ impl Receiver {
         match self.phase {
             Phase::Deal => {
                 self.phase = Phase::Complain;
-                let body = Body::Complaints(self.receiver.check(&self.exchange));
-                post(&self.exchange, self.receiver.member, body, &self.identity).map(Step::Publish)
+                let body = Body::Complaints(self.secrets.check(&self.exchange));
+                post(&self.exchange, self.secrets.member, body, &self.identity).map(Step::Publish)
             }
             Phase::Complain => {
                 self.phase = Phase::Answer;
@@ -238,16 +238,16 @@ impl Receiver {
         if let Some(restart) = revealed(&self.terms.to, &settlement) {
             return Ok(Step::Restart(restart));
         }
-        self.receiver.adopt(&settlement);
+        self.secrets.adopt(&settlement);
         let weights: Vec<Scalar> = lagrange(&chosen).ok_or(SessionError::Inconsistent)?;
         let mut secret = Secret(Scalar::ZERO);
         for (&dealer, weight) in chosen.iter().zip(&weights) {
             let share =
-                self.receiver.shares.get(&dealer).ok_or(SessionError::Incomplete { dealer })?;
+                self.secrets.shares.get(&dealer).ok_or(SessionError::Incomplete { dealer })?;
             secret.0 += weight * share.value.0;
         }
         let public = successor(&self.terms, &self.exchange, &chosen, &weights)?;
-        let share = KeyShare { member: self.receiver.member, secret, public };
+        let share = KeyShare { member: self.secrets.member, secret, public };
         if share.public.key != self.terms.key.key || !share.is_consistent() {
             return Err(SessionError::Inconsistent);
         }
@@ -286,7 +286,7 @@ fn successor(
     };
     let threshold = terms.to.threshold();
     let sum: Vec<_> = (0..usize::from(threshold)).map(coefficient).collect();
-    let share = |member| Point::new(committed_at(&sum, place(member)));
+    let share = |member| Point::new(committed_at(&sum, member));
     Ok(GroupKey {
         epoch: terms.key.epoch.saturating_add(1),
         key: *sum.first().ok_or(SessionError::Inconsistent)?,

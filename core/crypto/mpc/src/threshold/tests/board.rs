@@ -67,7 +67,9 @@ impl Bench {
             let shown = self.show(posts, liar);
             for (machine, end) in members.iter_mut().zip(&ended) {
                 if end.is_none() {
-                    shown.iter().for_each(|post| drop(machine.receive(post)));
+                    for post in &shown {
+                        drop(machine.receive(post));
+                    }
                 }
             }
             posts = Vec::new();
@@ -141,8 +143,12 @@ impl Bench {
             let mut shown = old.show(from_old, dealing);
             shown.extend(self.show(from_new, receiving));
             for post in &shown {
-                dealers.iter_mut().for_each(|(_, dealer)| drop(dealer.receive(post)));
-                receivers.iter_mut().for_each(|receiver| drop(receiver.receive(post)));
+                for (_, dealer) in &mut dealers {
+                    drop(dealer.receive(post));
+                }
+                for receiver in &mut receivers {
+                    drop(receiver.receive(post));
+                }
             }
             posts = Vec::new();
             for (member, dealer) in &mut dealers {
