@@ -5,6 +5,8 @@
 //! committee and four, stand behind one pair of traits: a [`Collector`] is the coordinator's
 //! part, a [`Contributor`] an owner's. Both are state machines without clock, network or disk.
 
+pub mod nx;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

@@ -1,0 +1,225 @@
+//! The mask: `c_j = A_j k + t e_j + m_j` in every block, one key per owner and sum, each public
+//! polynomial `A_j` used once. All of it is linear, so sums open with the sum of the keys.
+
+use std::fmt;
+use std::io;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use nexus_field::gaussian::Sampler;
+use nexus_field::{Block, Fp, N, P, ntt, ring};
+use nexus_types::{CryptoRng, Digest, borsh};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::params::Packing;
+use super::slots::{pack, split, unpack};
+
+/// A vector of words below p: slots of whole blocks. On the wire a word is 8 bytes; a word from
+/// p on does not decode.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Masked(Vec<u64>);
+
+/// Bytes converted at once: small enough for the nearest cache.
+const PIECE: usize = 1 << 14;
+
+impl Masked {
+    /// The words.
+    pub fn words(&self) -> &[u64] {
+        &self.0
+    }
+
+    /// BLAKE3 of the words.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = blake3::Hasher::new_derive_key("nexus/mpc/nx/masked v1");
+        self.pieces(|piece| {
+            hasher.update(piece);
+        });
+        Digest(hasher.finalize().into())
+    }
+
+    pub(super) fn zero(words: usize) -> Self {
+        Self(vec![0; words])
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        ring::add(&mut self.0, &other.0);
+    }
+
+    fn pieces(&self, mut take: impl FnMut(&[u8])) {
+        let mut buffer = [0; PIECE];
+        for words in self.0.chunks(PIECE / 8) {
+            let (bytes, _) = buffer.as_chunks_mut::<8>();
+            for (bytes, word) in bytes.iter_mut().zip(words) {
+                *bytes = word.to_le_bytes();
+            }
+            take(&buffer[..8 * words.len()]);
+        }
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.0.as_chunks::<N>().0.iter()
+    }
+}
+
+impl fmt::Debug for Masked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Masked({} words)", self.0.len())
+    }
+}
+
+impl BorshSerialize for Masked {
+    fn serialize<W: io::Write>(&self, writer: &mut W) -> io::Result<()> {
+        let too_long = |_| io::Error::from(io::ErrorKind::InvalidInput);
+        u32::try_from(self.0.len()).map_err(too_long)?.serialize(writer)?;
+        let mut result = Ok(());
+        self.pieces(|piece| {
+            if result.is_ok() {
+                result = writer.write_all(piece);
+            }
+        });
+        result
+    }
+}
+
+impl BorshDeserialize for Masked {
+    fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
+        let mut left = u32::deserialize_reader(reader)? as usize;
+        // A claimed length allocates no more than has arrived.
+        let mut words = Vec::new();
+        let mut buffer = [0; PIECE];
+        while left > 0 {
+            let bytes = &mut buffer[..8 * left.min(PIECE / 8)];
+            reader.read_exact(bytes)?;
+            let (bytes, _) = bytes.as_chunks::<8>();
+            words.reserve(bytes.len());
+            words.extend(bytes.iter().map(|bytes| u64::from_le_bytes(*bytes)));
+            left -= bytes.len();
+        }
+        if !ring::check_canonical(&words) {
+            let problem = "a word is not below the modulus";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        }
+        Ok(Self(words))
+    }
+}
+
+/// The seed of the public polynomials of a sum.
+pub(super) fn public_seed(manifest: &Digest) -> [u8; 32] {
+    Digest::of("nexus/mpc/nx/A v1", &manifest.0).0
+}
+
+/// An owner's key: 4,096 samples. Wiped when dropped.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub(super) struct MaskingKey(Vec<i8>);
+
+impl MaskingKey {
+    /// A key of the only distribution that the security argument covers.
+    pub(super) fn generate(rng: &mut dyn CryptoRng) -> Self {
+        let mut key = Self(vec![0; N]);
+        sampler(rng).fill(&mut key.0);
+        key
+    }
+
+    pub(super) fn coefficients(&self) -> &[i8] {
+        &self.0
+    }
+}
+
+fn sampler(rng: &mut dyn CryptoRng) -> Sampler {
+    let mut seed = Zeroizing::new([0; 32]);
+    rng.fill_bytes(&mut *seed);
+    Sampler::new(*seed)
+}
+
+/// A word for `m + t e`, in constant time: both are small against p.
+fn word(m: i64, e: i8, log2_t: u32) -> u64 {
+    let sum = m.wrapping_add(i64::from(e) << log2_t);
+    // -1 for a negative sum, else 0.
+    sum.cast_unsigned().wrapping_add(P & (sum >> 63).cast_unsigned())
+}
+
+/// Masks `values` with `key` under the public polynomials of `manifest`.
+pub(super) fn mask(
+    manifest: &Digest,
+    packing: Packing,
+    key: &MaskingKey,
+    rng: &mut dyn CryptoRng,
+    values: &[i64],
+) -> Masked {
+    let mut sampler = sampler(rng);
+    let mut key_slots = small(key.coefficients());
+    ntt::forward(&mut key_slots);
+    let seed = public_seed(manifest);
+    let per_block = N * usize::from(packing.values());
+    let blocks = values.len().div_ceil(per_block);
+    let mut masked = Masked(vec![0; blocks * N]);
+    let mut errors = Zeroizing::new([0_i8; N]);
+    let mut packed = Zeroizing::new(vec![0_i64; N]);
+    let mut public = block();
+    let (outs, _) = masked.0.as_chunks_mut::<N>();
+    for ((index, out), values) in (0..).zip(outs).zip(values.chunks(per_block)) {
+        sampler.fill(&mut *errors);
+        pack(packing, values, &mut packed);
+        for ((out, m), e) in out.iter_mut().zip(&*packed).zip(&*errors) {
+            *out = word(*m, *e, packing.log2_t());
+        }
+        ntt::forward(out);
+        ring::uniform(&seed, index, &mut public);
+        ring::mul_add(out, &public, &key_slots);
+    }
+    masked
+}
+
+/// A sum that has been unmasked.
+#[derive(Debug, PartialEq)]
+pub(super) struct Unmasked {
+    /// The largest magnitude of an error.
+    pub(super) error: u64,
+    /// The sums, value by value.
+    pub(super) values: Vec<i64>,
+}
+
+/// Takes the sum of the keys off the sum of the vectors and reads `count` values. The caller
+/// decides whether the error is acceptable.
+pub(super) fn unmask(
+    manifest: &Digest,
+    packing: Packing,
+    key: &[i32],
+    sum: &Masked,
+    count: usize,
+) -> Unmasked {
+    let mut key_slots = small(key);
+    ntt::forward(&mut key_slots);
+    let seed = public_seed(manifest);
+    let mut error = 0;
+    let mut values = Vec::with_capacity(count + usize::from(packing.values()));
+    let (mut public, mut rest) = (block(), block());
+    for (index, sum) in (0..).zip(sum.blocks()) {
+        ring::uniform(&seed, index, &mut public);
+        ring::mul(&mut public, &key_slots);
+        rest.copy_from_slice(sum);
+        ring::sub(&mut **rest, &**public);
+        ntt::inverse(&mut rest);
+        for word in rest.iter() {
+            let parts = split(packing, Fp::new(*word).centred());
+            error = error.max(parts.error.unsigned_abs());
+            if values.len() < count {
+                values.extend(unpack(packing, parts.packed));
+            }
+        }
+    }
+    values.truncate(count);
+    Unmasked { error, values }
+}
+
+fn block() -> Box<Zeroizing<Block>> {
+    Box::new(Zeroizing::new([0; N]))
+}
+
+/// A block of small coefficients, missing ones nought.
+fn small<T: Copy + Into<i64>>(coefficients: &[T]) -> Box<Zeroizing<Block>> {
+    let mut block = block();
+    for (out, coefficient) in block.iter_mut().zip(coefficients) {
+        *out = Fp::from_i64((*coefficient).into()).value();
+    }
+    block
+}

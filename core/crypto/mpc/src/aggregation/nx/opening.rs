@@ -1,0 +1,57 @@
+//! Opening a sum: the sum of the keys from the members' answers, then the values.
+
+use std::collections::BTreeMap;
+
+use nexus_field::{Fp, N};
+use nexus_types::MemberId;
+
+use super::masked::{Masked, Unmasked, unmask};
+use super::terms::Setup;
+use crate::aggregation::SumError;
+use crate::sharing::{COEFFICIENTS_PER_ELEMENT, RecoverError, recover, unpack3};
+
+/// Elements of a key before they are shared.
+pub(super) const KEY_ELEMENTS: usize = N.div_ceil(COEFFICIENTS_PER_ELEMENT);
+
+/// A sum, and who lied about its key.
+#[derive(Debug, PartialEq)]
+pub(super) struct OpenSum {
+    pub(super) values: Vec<i64>,
+    pub(super) liars: Vec<MemberId>,
+}
+
+/// Opens the sum over `owners` owners. Key and errors must be short, or nothing is released: a
+/// wrong key leaves uniform words behind.
+pub(super) fn open(
+    setup: &Setup,
+    owners: u32,
+    sum: &Masked,
+    answers: &BTreeMap<MemberId, Vec<Fp>>,
+) -> Result<OpenSum, SumError> {
+    let packing = setup.packing();
+    let bound = packing.key_bound(owners);
+    let short = |key: &[i32]| key.iter().all(|k| u64::from(k.unsigned_abs()) <= bound);
+    let accept = |secrets: &[Fp]| unpack3(secrets, N).is_ok_and(|key| short(&key));
+    let recovered = recover(&setup.layout, answers, KEY_ELEMENTS, accept)
+        .map_err(|error| why(setup, answers, &error))?;
+    let key = unpack3(&recovered.secrets, N).map_err(|_| SumError::Garbled)?;
+    let count = setup.session.values as usize;
+    let Unmasked { error, values } = unmask(&setup.manifest(), packing, &key, sum, count);
+    if error > packing.error_bound(owners) {
+        return Err(SumError::Garbled);
+    }
+    Ok(OpenSum { values, liars: recovered.liars })
+}
+
+fn why(setup: &Setup, answers: &BTreeMap<MemberId, Vec<Fp>>, error: &RecoverError) -> SumError {
+    match error {
+        RecoverError::TooFew { have, need } => SumError::CommitteeSilent {
+            have: (*have).into(),
+            need: (*need).into(),
+            missing: setup.members().filter(|member| !answers.contains_key(member)).collect(),
+        },
+        RecoverError::Stranger { .. }
+        | RecoverError::Rejected { .. }
+        | RecoverError::Undecodable { .. } => SumError::Garbled,
+    }
+}
