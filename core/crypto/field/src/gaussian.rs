@@ -6,10 +6,9 @@
 //! A seed gives a 128-bit AES key and a 64-bit nonce: the first 24 bytes of BLAKE3's `derive_key`
 //! over the seed under the context `nexus/field/gaussian v1`. Sample number `i` is made of the
 //! encryption of the block that holds `i` and the nonce, little-endian, 64 bits each: 16 bytes,
-//! two 64-bit words, a little-endian number `r` below 2^128. Its lowest bit is the sign; the
-//! magnitude is how many entries of the table are above `r`. Entry `x` of the table is 2^128 times
-//! the probability of a magnitude above `x`, rounded to an even number, so that sign and magnitude
-//! are independent.
+//! two 64-bit words, a little-endian number. Its lowest bit is the sign; the magnitude is how many
+//! entries of the table are above the other 127 bits. Entry `x` of the table is 2^127 times the
+//! probability of a magnitude above `x`, rounded to the nearest integer.
 //!
 //! The seed alone determines the samples, however many calls they are drawn in and whatever kernel
 //! draws them.
@@ -55,7 +54,13 @@ use zeroize::Zeroizing;
 use crate::Kernel;
 use crate::mask::{Cipher, Counter, MaskKey, Op};
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(test)]
+mod exact;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use table::TAILS;
 
@@ -116,8 +121,11 @@ impl Sampler {
 }
 
 fn sample(kernel: Kernel, draws: &[Draw], out: &mut [i8]) {
-    let _ = kernel;
-    for (draw, out) in draws.iter().zip(out) {
+    #[cfg(target_arch = "x86_64")]
+    let done = avx2::sample(kernel, draws, out);
+    #[cfg(not(target_arch = "x86_64"))]
+    let done = 0;
+    for (draw, out) in draws.iter().zip(out).skip(done) {
         *out = portable(*draw);
     }
 }
@@ -125,9 +133,12 @@ fn sample(kernel: Kernel, draws: &[Draw], out: &mut [i8]) {
 /// The twin of the kernel.
 fn portable(draw: Draw) -> i8 {
     let number = draw.iter().rev().fold(0, |number, word| number << 32 | u128::from(*word));
-    // Of two numbers below 2^127, the difference has its top bit set if the first is less.
-    let half = number >> 1;
-    let magnitude: u8 = TAILS.iter().map(|tail| (half.wrapping_sub(tail >> 1) >> 127) as u8).sum();
+    let magnitude: u8 = TAILS.iter().map(|tail| is_less(number >> 1, *tail)).sum();
     let sign = 0_u8.wrapping_sub((number & 1) as u8);
     (magnitude ^ sign).wrapping_sub(sign).cast_signed()
+}
+
+/// 1 if `a < b`, of two numbers below 2^127: then the difference has its top bit set.
+fn is_less(a: u128, b: u128) -> u8 {
+    (a.wrapping_sub(b) >> 127) as u8
 }

@@ -5,8 +5,8 @@
 #![expect(unsafe_code, reason = "instructions that not every x86-64 has, on memory by pointer")]
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_add_epi32, _mm_aesenc_si128, _mm_aesenclast_si128,
-    _mm_aeskeygenassist_si128, _mm_loadu_si128, _mm_set_epi64x, _mm_setzero_si128,
+    __m128i, __m256i, _MM_HINT_T0, _mm_add_epi32, _mm_aesenc_si128, _mm_aesenclast_si128,
+    _mm_aeskeygenassist_si128, _mm_loadu_si128, _mm_prefetch, _mm_set_epi64x, _mm_setzero_si128,
     _mm_shuffle_epi32, _mm_slli_si128, _mm_storeu_si128, _mm_sub_epi32, _mm_xor_si128,
     _mm256_add_epi32, _mm256_add_epi64, _mm256_aesenc_epi128, _mm256_aesenclast_epi128,
     _mm256_broadcastsi128_si256, _mm256_loadu_si256, _mm256_set_epi64x, _mm256_storeu_si256,
@@ -22,6 +22,10 @@ use crate::Kernel;
 const KEYS: usize = 11;
 /// Registers in flight.
 const FLIGHT: usize = 8;
+/// Bytes between the memory in use and the memory that is asked for. The machine does so itself
+/// only within a page, of 4096 bytes.
+const AHEAD: usize = 4096;
+const LINE_BYTES: usize = 64;
 
 /// The round keys of one key, for a kernel that this machine has. Wiped when dropped.
 pub(crate) struct Schedule {
@@ -91,6 +95,15 @@ fn next_key<const ROUND: i32>(key: __m128i) -> __m128i {
     _mm_xor_si128(_mm_xor_si128(sum, _mm_slli_si128::<8>(sum)), last)
 }
 
+/// Asks for memory that will be needed if `here` is followed by more. Never fails.
+#[target_feature(enable = "sse2")]
+fn prefetch<T>(here: &T) {
+    for line in (0..size_of::<T>()).step_by(LINE_BYTES) {
+        let there = std::ptr::from_ref(here).cast::<i8>().wrapping_add(AHEAD + line);
+        _mm_prefetch::<_MM_HINT_T0>(there);
+    }
+}
+
 #[target_feature(enable = "sse2")]
 fn load(Counter { low, high }: Counter) -> __m128i {
     _mm_set_epi64x(high.cast_signed(), low.cast_signed())
@@ -104,6 +117,7 @@ fn run_aes<B: Block, const N: usize>(
     groups: &mut [[B; N]],
 ) {
     for group in groups {
+        prefetch(group);
         let mut state = [keys[0]; N];
         for (index, state) in state.iter_mut().enumerate() {
             *state = _mm_xor_si128(*state, load(from.plus(index)));
@@ -142,6 +156,7 @@ fn run_vaes<B: Block>(
     let mut counter = _mm256_set_epi64x(high, low.wrapping_add(1), high, low);
     let two = _mm256_set_epi64x(0, 2, 0, 2);
     for group in groups {
+        prefetch(group);
         let mut state = [keys[0]; FLIGHT];
         for state in &mut state {
             *state = _mm256_xor_si256(*state, counter);
@@ -165,5 +180,51 @@ fn run_vaes<B: Block>(
                 _mm256_storeu_si256(memory, combined);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::ManuallyDrop;
+
+    use super::super::tests::hex;
+    use super::*;
+
+    /// FIPS 197, appendix A.1: the key and the ten that follow from it.
+    const EXPANDED: [&str; KEYS] = [
+        "2b7e151628aed2a6abf7158809cf4f3c",
+        "a0fafe1788542cb123a339392a6c7605",
+        "f2c295f27a96b9435935807a7359f67f",
+        "3d80477d4716fe3e1e237e446d7a883b",
+        "ef44a541a8525b7fb671253bdb0bad00",
+        "d4d1c6f87c839d87caf2b8bc11f915bc",
+        "6d88a37a110b3efddbf98641ca0093fd",
+        "4e54f70e5f5fc9f384a64fb24ea6dc4f",
+        "ead27321b58dbad2312bf5607f8d292f",
+        "ac7766f319fadc2128d12941575c006e",
+        "d014f9a8c9ee2589e13f0cc8b6630ca6",
+    ];
+
+    fn bytes(keys: &[__m128i; KEYS]) -> [[u8; BLOCK_BYTES]; KEYS] {
+        keys.map(|key| {
+            let mut bytes = [0; BLOCK_BYTES];
+            // SAFETY: SSE2 is part of x86-64, and 16 bytes are written to an array of 16.
+            unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), key) };
+            bytes
+        })
+    }
+
+    #[test]
+    fn the_schedule_is_that_of_fips_197_and_is_wiped() {
+        assert!(Schedule::new(Kernel::Portable, &[0; BLOCK_BYTES]).is_none());
+        let Some(schedule) = Schedule::new(Kernel::Vaes, &hex(EXPANDED[0])) else {
+            return;
+        };
+        assert_eq!(bytes(&schedule.keys), EXPANDED.map(hex));
+
+        let mut schedule = ManuallyDrop::new(schedule);
+        // SAFETY: it is dropped once, and its fields are plain integers that stay readable.
+        unsafe { ManuallyDrop::drop(&mut schedule) };
+        assert_eq!(bytes(&schedule.keys), [[0; BLOCK_BYTES]; KEYS]);
     }
 }
