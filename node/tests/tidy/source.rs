@@ -12,12 +12,24 @@ const UNSAFE: &[(&str, &str)] = &[
         "the kernel of the gemm crate takes raw pointers; its one wrapper checks every stride",
     ),
     (
+        "core/crypto/field/src/avx2.rs",
+        "loads and stores of four words through references; every caller is detected at run time",
+    ),
+    (
         "core/crypto/field/src/gaussian/avx2.rs",
         "AVX2 instructions behind run-time detection, held bit-equal to plain Rust by tests",
     ),
     (
         "core/crypto/field/src/mask/x86.rs",
         "AES instructions behind run-time detection, held bit-equal to the `aes` crate by tests",
+    ),
+    (
+        "core/crypto/field/src/ntt/avx2.rs",
+        "AVX2 instructions behind run-time detection, held bit-equal to plain Rust by tests",
+    ),
+    (
+        "core/crypto/field/src/ring/avx2.rs",
+        "AVX2 instructions behind run-time detection, held bit-equal to plain Rust by tests",
     ),
 ];
 

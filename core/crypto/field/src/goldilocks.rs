@@ -21,9 +21,13 @@ pub(crate) const EPSILON: u64 = 0xffff_ffff;
 pub(crate) mod word {
     use super::{EPSILON, P};
 
-    /// All ones if `flag`, else 0.
-    const fn mask(flag: bool) -> u64 {
-        (flag as u64).wrapping_neg()
+    /// a − b modulo 2^64, and all ones if that borrowed, else 0. A wide subtraction, for compilers
+    /// turn flags into branches.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the low and high words are meant")]
+    pub(crate) const fn borrowing_sub(a: u64, b: u64) -> (u64, u64) {
+        let wide = (a as u128).wrapping_sub(b as u128);
+        (wide as u64, (wide >> 64) as u64)
     }
 
     #[inline]
@@ -31,10 +35,11 @@ pub(crate) mod word {
         sub(a, P - b)
     }
 
+    /// Also for b = p, and whenever a − b is below p.
     #[inline]
     pub(crate) const fn sub(a: u64, b: u64) -> u64 {
-        let (difference, borrow) = a.overflowing_sub(b);
-        difference.wrapping_add(P & mask(borrow))
+        let (difference, borrow) = borrowing_sub(a, b);
+        difference.wrapping_add(P & borrow)
     }
 
     #[inline]
@@ -45,19 +50,16 @@ pub(crate) mod word {
     /// Any word modulo p.
     #[inline]
     pub(crate) const fn canonical(a: u64) -> u64 {
-        let (difference, borrow) = a.overflowing_sub(P);
-        difference.wrapping_add(P & mask(borrow))
+        sub(a, P)
     }
 
-    /// l + 2^64·h + 2^96·t = l + (2^32 − 1)·h − t modulo p, for h and t below 2^32.
+    /// l + 2^64·h + 2^96·t = l + (2^32 − 1)·h − t modulo p, with h and t below 2^32.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the low and high words are meant")]
     const fn reduce(product: u128) -> u64 {
         let (low, high) = (product as u64, (product >> 64) as u64);
-        let (difference, borrow) = low.overflowing_sub(high >> 32);
-        let difference = difference.wrapping_sub(EPSILON & mask(borrow));
-        let (sum, carry) = difference.overflowing_add((high & EPSILON) * EPSILON);
-        canonical(sum.wrapping_add(EPSILON & mask(carry)))
+        // The subtrahend is at least p − (2^32 − 1)^2, so even a minuend from p on ends below p.
+        sub(sub(low, high >> 32), P - (high & EPSILON) * EPSILON)
     }
 
     /// a^exponent; the time depends on the exponent.
@@ -111,8 +113,8 @@ impl Fp {
 
     /// The representative in −(p−1)/2 ..= (p−1)/2.
     pub const fn centred(self) -> i64 {
-        let (_, above) = (P / 2).overflowing_sub(self.0);
-        self.0.wrapping_sub(P & (above as u64).wrapping_neg()).cast_signed()
+        let (_, above) = word::borrowing_sub(P / 2, self.0);
+        self.0.wrapping_sub(P & above).cast_signed()
     }
 
     /// The element whose product with this one is 1; 0 has none.

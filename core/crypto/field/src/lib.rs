@@ -24,6 +24,8 @@
 //! assert!(a[1..].iter().all(|word| *word == 0));
 //! ```
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod cubic;
 pub mod gaussian;
 mod goldilocks;

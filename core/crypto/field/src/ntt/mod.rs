@@ -8,10 +8,14 @@
 //! Words are canonical before and after. A word that is not gives a wrong result, never a fault.
 //! No branch and no index depends on a value: keys pass through here.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod portable;
+#[cfg(not(target_arch = "x86_64"))]
+use portable as avx2;
 
 use crate::goldilocks::word;
-use crate::{Block, Kernel, N};
+use crate::{Block, Kernel, N, P};
 
 /// ψ, of order 2·4096: the generator that Plonky3 takes for this order.
 pub const ROOT: u64 = 0x1544_ef23_35d1_7997;
@@ -19,6 +23,9 @@ pub const ROOT: u64 = 0x1544_ef23_35d1_7997;
 /// ψ^r(i) at index i. Pass m of the forward transform, m = 1, 2, 4, .., uses entries m..2m. As
 /// −ψ^−r(i) is entry 3m − 1 − i, the inverse transform reads each such range backwards.
 static POWERS: Block = powers();
+
+/// 4096^−1 modulo p, which the inverse transform multiplies by.
+const SCALE: u64 = word::pow(N as u64, P - 2);
 
 #[expect(clippy::large_stack_arrays, reason = "made while compiling")]
 const fn powers() -> Block {
@@ -49,15 +56,13 @@ pub fn inverse(block: &mut Block) {
 /// [`forward`] by one kernel; a kernel that the machine lacks is replaced by what it has.
 #[doc(hidden)]
 pub fn forward_with(kernel: Kernel, block: &mut Block) {
-    let _ = kernel;
-    portable::forward(block);
+    if kernel < Kernel::Avx2 { portable::forward(block) } else { avx2::forward(block) }
 }
 
 /// [`inverse`] by one kernel; a kernel that the machine lacks is replaced by what it has.
 #[doc(hidden)]
 pub fn inverse_with(kernel: Kernel, block: &mut Block) {
-    let _ = kernel;
-    portable::inverse(block);
+    if kernel < Kernel::Avx2 { portable::inverse(block) } else { avx2::inverse(block) }
 }
 
 #[cfg(test)]

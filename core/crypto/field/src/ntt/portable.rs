@@ -1,11 +1,8 @@
 //! The transform in plain Rust: one butterfly after the other, words always canonical.
 
-use super::POWERS;
+use super::{POWERS, SCALE};
 use crate::goldilocks::word;
 use crate::{Block, N};
-
-/// 4096^−1 modulo p.
-const SCALE: u64 = word::pow(N as u64, crate::P - 2);
 
 pub(super) fn forward(block: &mut Block) {
     let mut half = N / 2;

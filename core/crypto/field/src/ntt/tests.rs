@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Fp, P, ring, zero_block};
+use crate::{Fp, ring, zero_block};
 
 /// A block of random words with edge words strewn in.
 fn random(seed: u64) -> Box<Block> {

@@ -3,7 +3,11 @@
 //! Words are canonical before and after. A word that is not gives a wrong result, never a fault;
 //! what comes from outside passes [`check_canonical`] first.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod portable;
+#[cfg(not(target_arch = "x86_64"))]
+use portable as avx2;
 
 use crate::{Block, Kernel, P};
 
@@ -65,32 +69,40 @@ fn accept(mut read: impl FnMut(&mut [u8]), out: &mut [u64]) {
 
 /// [`mul`] by one kernel; a kernel that the machine lacks is replaced by what it has.
 #[doc(hidden)]
-pub fn mul_with(_kernel: Kernel, a: &mut Block, b: &Block) {
-    portable::mul(a, b);
+pub fn mul_with(kernel: Kernel, a: &mut Block, b: &Block) {
+    if kernel < Kernel::Avx2 { portable::mul(a, b) } else { avx2::mul(a, b) }
 }
 
 /// [`mul_add`] by one kernel.
 #[doc(hidden)]
-pub fn mul_add_with(_kernel: Kernel, sum: &mut Block, a: &Block, b: &Block) {
-    portable::mul_add(sum, a, b);
+pub fn mul_add_with(kernel: Kernel, sum: &mut Block, a: &Block, b: &Block) {
+    if kernel < Kernel::Avx2 { portable::mul_add(sum, a, b) } else { avx2::mul_add(sum, a, b) }
 }
 
 /// [`add`] by one kernel.
 #[doc(hidden)]
-pub fn add_with(_kernel: Kernel, sum: &mut [u64], x: &[u64]) {
-    portable::add(sum, x);
+pub fn add_with(kernel: Kernel, sum: &mut [u64], x: &[u64]) {
+    let count = sum.len().min(x.len());
+    let (sum, x) = (&mut sum[..count], &x[..count]);
+    if kernel < Kernel::Avx2 { portable::add(sum, x) } else { avx2::add(sum, x) }
 }
 
 /// [`sub`] by one kernel.
 #[doc(hidden)]
-pub fn sub_with(_kernel: Kernel, sum: &mut [u64], x: &[u64]) {
-    portable::sub(sum, x);
+pub fn sub_with(kernel: Kernel, sum: &mut [u64], x: &[u64]) {
+    let count = sum.len().min(x.len());
+    let (sum, x) = (&mut sum[..count], &x[..count]);
+    if kernel < Kernel::Avx2 { portable::sub(sum, x) } else { avx2::sub(sum, x) }
 }
 
 /// [`check_canonical`] by one kernel.
 #[doc(hidden)]
-pub fn check_canonical_with(_kernel: Kernel, words: &[u64]) -> bool {
-    portable::check_canonical(words)
+pub fn check_canonical_with(kernel: Kernel, words: &[u64]) -> bool {
+    if kernel < Kernel::Avx2 {
+        portable::check_canonical(words)
+    } else {
+        avx2::check_canonical(words)
+    }
 }
 
 #[cfg(test)]
