@@ -211,6 +211,7 @@ pub(super) fn unmask(
     Unmasked { error, values }
 }
 
+#[expect(clippy::large_stack_arrays, reason = "32 KiB on their way to the heap")]
 fn block() -> Box<Zeroizing<Block>> {
     Box::new(Zeroizing::new([0; N]))
 }

@@ -1,8 +1,10 @@
 //! One message per owner, and a committee that opens only sums: "NX-Agg".
 
+mod audit;
 mod challenge;
 mod checks;
 mod collector;
+mod describe;
 mod masked;
 mod member;
 mod message;
@@ -14,7 +16,9 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{AuditError, Audited, audit, audit_entry};
 pub use collector::Collector;
+pub use describe::{Description, describe};
 pub use masked::Masked;
 pub use member::{MAX_KEYS, Member, MemberEffect, Restored};
 pub use message::{

@@ -205,10 +205,8 @@ pub(super) fn read_snapshot<T: BorshDeserialize>(bytes: &[u8]) -> Result<T, SumE
 }
 
 /// A message above its limit: only a vector of more words than any message may have.
+#[expect(clippy::needless_pass_by_value, reason = "the shape map_err wants")]
 pub(super) fn too_large(error: CodecError) -> SumError {
-    let got = match error {
-        CodecError::TooLarge { got, .. } => got as u64,
-        _ => 0,
-    };
+    let got = if let CodecError::TooLarge { got, .. } = error { got as u64 } else { 0 };
     SumError::Length { got, expected: nexus_types::limits::MAX_MESSAGE_BYTES as u64 }
 }

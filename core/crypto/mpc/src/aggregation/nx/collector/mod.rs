@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+pub(super) use finish::{add, leaf_rows};
 use gather::{Gathered, Survivors};
 use nexus_types::{Canonical, Digest, MemberId, OwnerId, borsh};
 

@@ -90,8 +90,9 @@ impl Slot {
     /// Whether it has voted for `proposal`.
     pub(super) fn remembers(&self, vote: Digest) -> bool {
         match &self.stage {
-            Stage::Voted { proposal, .. } => *proposal == vote,
-            Stage::Answered { vote: Some((proposal, _)), .. } => *proposal == vote,
+            Stage::Voted { proposal, .. } | Stage::Answered { vote: Some((proposal, _)), .. } => {
+                *proposal == vote
+            }
             // It sits out whatever it may have forgotten.
             Stage::Closed => true,
             Stage::Gathering { .. } | Stage::Answered { vote: None, .. } => false,
