@@ -7,6 +7,7 @@
 
 mod absence;
 mod figures;
+mod secure;
 mod text;
 mod verdict;
 
@@ -20,8 +21,12 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
+use crate::job::Suite;
+
 pub(crate) use absence::name_list;
 pub(crate) use figures::{bytes, clean, clip, count, number, percent, plural, seconds};
+pub(crate) use secure::member_list;
+pub use secure::{Assumed, Committee, CommitteeRound, MemberRounds, SecureSum};
 pub use text::Meaning;
 pub use verdict::Verdict;
 pub(crate) use verdict::interval;
@@ -64,10 +69,12 @@ pub struct Summary {
     pub rule: String,
     /// The rounds in order.
     pub rounds: Vec<Round>,
-    /// How updates reach the coordinator.
-    pub aggregation: Aggregation,
+    /// How updates reach the coordinator: the suite of the job.
+    pub aggregation: Suite,
     /// The same in words: who sees what.
     pub aggregation_note: String,
+    /// How updates were added up unseen; `null` where the coordinator sees each of them.
+    pub secure_sum: Option<SecureSum>,
     /// `null`: no noise protects the model or the updates.
     pub privacy: (),
     /// Which parties were played by this machine.
@@ -224,6 +231,10 @@ pub struct Round {
     pub test_accuracy: Option<f64>,
     /// Mean loss of the new model over the test rows.
     pub test_loss: Option<f64>,
+    /// How many participants' updates were longer than allowed and were scaled down.
+    pub clipped: u32,
+    /// What the committee did; `null` where none takes part.
+    pub committee: Option<CommitteeRound>,
     /// Bytes the owners sent.
     pub bytes_up: u64,
     /// Bytes the owners were sent.
@@ -249,26 +260,6 @@ pub struct Dropped {
     pub cause: Option<String>,
 }
 
-/// How updates reach the coordinator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Aggregation {
-    /// As they are: the coordinator sees each of them.
-    Clear,
-}
-
-impl Aggregation {
-    /// The words for [`Summary::aggregation_note`].
-    pub const fn note(self) -> &'static str {
-        match self {
-            Self::Clear => {
-                "The coordinator sees each owner's update, and an update can reveal rows of the \
-                 owner's data. Rows themselves never leave an owner."
-            }
-        }
-    }
-}
-
 /// Which parties were played by this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -284,16 +275,32 @@ pub struct Simulated {
 }
 
 impl Simulated {
-    /// A run in which coordinator and owners are one process, and nobody else takes part.
-    pub fn one_process() -> Self {
+    /// A run in which all parties that `suite` needs are one process.
+    pub fn one_process(suite: Suite) -> Self {
+        let (parties, rest) = match suite {
+            Suite::Nx => (
+                "the coordinator, the owners and the committee",
+                "No enclave takes part. The committee is this machine: whoever runs it could open \
+                 any owner's update, so the masks protect nobody against its owner. On a network \
+                 the members are other parties.",
+            ),
+            Suite::SecaggPlus => (
+                "the coordinator and the owners",
+                "No committee and no enclave takes part. Whoever runs this machine could open any \
+                 owner's update, so the masks protect nobody against its owner.",
+            ),
+            Suite::Clear => {
+                ("the coordinator and the owners", "No committee and no enclave takes part.")
+            }
+        };
         Self {
             network: true,
-            committee: None,
+            committee: (suite == Suite::Nx).then_some(true),
             enclave: None,
-            note: "Every party is this process: the coordinator and the owners exchange the \
-                   messages a network would carry, on this machine. No committee and no enclave \
-                   takes part."
-                .to_owned(),
+            note: format!(
+                "Every party is this process: {parties} exchange the messages a network would \
+                 carry, on this machine. {rest}"
+            ),
         }
     }
 }
@@ -370,23 +377,32 @@ mod tests {
 
     #[test]
     fn documents_satisfy_the_committed_schema() {
-        for summary in [example::digits(), example::regression(), example::diverged()] {
+        for summary in [
+            example::digits(),
+            example::masked(),
+            example::pairwise(),
+            example::regression(),
+            example::diverged(),
+        ] {
             assert_eq!(complaints(&json!(summary)), None);
         }
     }
 
     #[test]
     fn the_schema_refuses_what_the_types_refuse() {
-        let mutations: [fn(&mut Value); 6] = [
+        let mutations: [fn(&mut Value); 9] = [
             |it| it["surprise"] = json!(1),
             |it| it["schema"] = json!(2),
             |it| it["seed"] = json!(-1),
             |it| it["simulated"]["network"] = json!("perhaps"),
             |it| it["rounds"][0]["dropped"] = json!([{ "owner": 3 }]),
             |it| it["aggregation"] = json!("hidden"),
+            |it| it["secure_sum"]["committee"] = json!("this machine"),
+            |it| it["secure_sum"]["bits"] = json!(300),
+            |it| it["rounds"][0]["committee"] = json!({ "liars": [] }),
         ];
         for mutate in mutations {
-            let mut document = json!(example::digits());
+            let mut document = json!(example::masked());
             mutate(&mut document);
             assert!(complaints(&document).is_some(), "{document:#}");
         }
@@ -399,14 +415,26 @@ mod tests {
         for key in ["test_accuracy", "central_accuracy", "local_only_accuracy", "mse"] {
             assert_eq!(metrics.get(key), Some(&Value::Null), "{key}");
         }
-        for key in ["privacy", "resumed_from", "faults", "peak_rss_bytes"] {
+        for key in ["privacy", "secure_sum", "resumed_from", "faults", "peak_rss_bytes"] {
             assert_eq!(document.get(key), Some(&Value::Null), "{key}");
         }
     }
 
     #[test]
+    fn a_committee_on_this_machine_is_called_that() {
+        let nx = Simulated::one_process(Suite::Nx);
+        assert_eq!(nx.committee, Some(true));
+        assert!(nx.note.contains("The committee is this machine"), "{}", nx.note);
+        for suite in [Suite::SecaggPlus, Suite::Clear] {
+            let simulated = Simulated::one_process(suite);
+            assert_eq!(simulated.committee, None);
+            assert!(simulated.note.contains("No committee"), "{}", simulated.note);
+        }
+    }
+
+    #[test]
     fn a_summary_survives_json() {
-        for summary in [example::digits(), example::regression()] {
+        for summary in [example::digits(), example::masked(), example::regression()] {
             let text = serde_json::to_string_pretty(&summary).unwrap();
             assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);
         }

@@ -17,10 +17,11 @@ impl JobFile {
         self.check_source()?;
         self.check_split()?;
         self.check_model()?;
-        self.check_training()
+        self.check_training()?;
+        self.check_aggregation()
     }
 
-    fn refuse(&self, key: &[&str], message: impl AsRef<str>) -> Result<(), JobProblem> {
+    pub(super) fn refuse(&self, key: &[&str], message: impl AsRef<str>) -> Result<(), JobProblem> {
         Err(self.problem(key, message.as_ref(), None))
     }
 

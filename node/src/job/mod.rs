@@ -3,6 +3,7 @@
 //! A job is TOML. Everything but `[data]` has a default, unknown keys are errors, and every error
 //! points at the place in the file.
 
+mod aggregation;
 mod check;
 mod choice;
 mod file;
@@ -11,10 +12,11 @@ use std::path::PathBuf;
 
 use nexus_learning::Schedule;
 use nexus_learning::split::Split;
-use nexus_training::{Rule, Strategy, Weighting};
+use nexus_training::{Strategy, Weighting};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use aggregation::{AggregationSection, Suite};
 pub use choice::Choice;
 pub use file::{JobFile, JobProblem};
 
@@ -102,6 +104,22 @@ pub struct DataSection {
     pub numeric: Vec<String>,
     /// Names of the owners, for reports; file names if there are none.
     pub names: Vec<String>,
+}
+
+impl DataSection {
+    /// Owners of a built-in data set unless the job says otherwise.
+    const BUILTIN_OWNERS: u32 = 10;
+
+    /// Number of owners, unless a column of the data decides it.
+    pub fn known_owners(&self) -> Option<u32> {
+        let split = self.split.as_ref().map(|choice| &choice.0);
+        match (self.files.len(), split) {
+            (files @ 2.., _) => u32::try_from(files).ok(),
+            (_, Some(Split::ByColumn(_))) => None,
+            _ if self.builtin.is_some() => Some(self.owners.unwrap_or(Self::BUILTIN_OWNERS)),
+            _ => Some(self.owners.unwrap_or(1)),
+        }
+    }
 }
 
 /// A model that needs no specification of its own.
@@ -216,32 +234,5 @@ impl Default for TrainingSection {
             attempts: 3,
             weighting: Weighting::Examples,
         }
-    }
-}
-
-/// How updates are protected on their way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Suite {
-    /// Not at all: the coordinator sees every update.
-    #[default]
-    Clear,
-}
-
-/// `[aggregation]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct AggregationSection {
-    /// How updates are protected.
-    pub suite: Suite,
-    /// How updates become one: `mean`, `norm_bound`, `median`, `trimmed_mean`, `krum`,
-    /// `multi_krum`, `bulyan`, `geometric_median`; with parameters as a table, e.g.
-    /// `{ multi_krum = { byzantine = 3 } }`.
-    pub rule: Choice<Rule>,
-}
-
-impl Default for AggregationSection {
-    fn default() -> Self {
-        Self { suite: Suite::Clear, rule: Choice(Rule::Mean) }
     }
 }

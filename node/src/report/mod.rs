@@ -14,6 +14,7 @@ mod chart;
 mod markup;
 mod owners;
 mod scale;
+mod secure;
 mod tables;
 
 #[cfg(test)]
@@ -24,8 +25,8 @@ use markup::Markup;
 use tables::Cell;
 
 use crate::summary::{
-    Meaning, Round, Summary, Verdict, bytes, clean, count, interval, number, percent, plural,
-    seconds,
+    Meaning, Round, SecureSum, Summary, Verdict, bytes, clean, count, interval, number, percent,
+    plural, seconds,
 };
 
 /// Only styles written in the page itself; no script, image, font, frame, form or request.
@@ -68,6 +69,7 @@ pub fn html(summary: &Summary, extra: &Extra<'_>) -> String {
                 }
                 tables::rounds(page, summary);
                 trust(page, summary);
+                secure::section(page, summary);
                 reproduce(page, summary, extra);
             });
         });
@@ -146,7 +148,10 @@ fn badges(page: &mut Markup, summary: &Summary) {
             badges.push(name);
         }
     }
-    badges.extend(["updates in clear", "no privacy noise"]);
+    if summary.secure_sum.is_none() {
+        badges.push("updates in clear");
+    }
+    badges.push("no privacy noise");
     page.element("ul", &[("class", &"badges")], |page| {
         for badge in badges {
             page.element("li", &[], |page| page.tag("a", &[("href", &"#trust")], badge));
@@ -334,6 +339,10 @@ fn trust(page: &mut Markup, summary: &Summary) {
         ("Network", state(Some(simulated.network)).to_owned()),
         ("Committee", state(simulated.committee).to_owned()),
         ("Enclave", state(simulated.enclave).to_owned()),
+        (
+            "Updates",
+            summary.secure_sum.as_ref().map_or_else(|| "in clear".to_owned(), SecureSum::line),
+        ),
         ("Privacy noise", "none".to_owned()),
         (
             "Faults",

@@ -6,20 +6,21 @@ use crate::summary::{
     percent, plural, seconds,
 };
 
-/// Rounds that the table shows at most; `rounds.jsonl` has them all.
-const ROUNDS: usize = 500;
+/// Rounds that a table shows at most; `rounds.jsonl` has them all.
+pub(super) const ROUNDS: usize = 500;
 /// Classes up to which the whole matrix is shown.
 const CLASSES: usize = 30;
 /// Pairs of classes listed instead.
 const PAIRS: usize = 20;
 
 /// The columns of the table of rounds.
-const ROUND: [&str; 11] = [
+const ROUND: [&str; 12] = [
     "Round",
     "Accuracy",
     "Test loss",
     "Training loss",
     "Updates",
+    "Clipped",
     "Change",
     "Up",
     "Down",
@@ -210,6 +211,11 @@ pub(super) fn rounds(page: &mut Markup, summary: &Summary) {
             Cell::optional(round.test_loss, number),
             Cell::optional(round.train_loss, number),
             Cell::figure(format!("{} of {asked}", round.participants.len())),
+            Cell::figure(if round.clipped > 0 {
+                round.clipped.to_string()
+            } else {
+                NOTHING.into()
+            }),
             Cell::optional(round.update_norm, number),
             Cell::figure(bytes(round.bytes_up)),
             Cell::figure(bytes(round.bytes_down)),

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::*;
-use crate::summary::{Confusion, example};
+use crate::summary::{CommitteeRound, Confusion, example};
 
 const EXTRA: Extra<'static> = Extra {
     command: "nexus run --seed 7",
@@ -54,6 +54,8 @@ fn many_classes() -> Summary {
 fn all() -> Vec<Summary> {
     vec![
         example::digits(),
+        example::masked(),
+        example::pairwise(),
         example::regression(),
         example::diverged(),
         example::hostile(),
@@ -207,10 +209,39 @@ fn the_page_says_what_the_run_was() {
 }
 
 #[test]
+fn secure_sums_have_a_section_and_misbehaving_members_a_table() {
+    check(&example::masked(), |document| {
+        let text = words(document.root_element()).replace('\u{a0}', " ");
+        for needle in [
+            "Secure sums",
+            "4 members, of whom 3 must answer and any 2 learn nothing",
+            "kept in 5 files",
+            "simulated committee",
+            "The committee by round",
+            "member-1, member-3",
+        ] {
+            assert!(text.contains(needle), "{needle}");
+        }
+        assert!(!text.contains("updates in clear"));
+    });
+    check(&example::pairwise(), |document| {
+        let text = words(document.root_element());
+        assert!(text.contains("Secure sums") && !text.contains("The committee by round"));
+    });
+    check(&example::digits(), |document| {
+        let text = words(document.root_element());
+        assert!(!text.contains("Secure sums") && text.contains("updates in clear"));
+    });
+}
+
+#[test]
 fn no_texts_and_numbers_make_the_page_grow_without_bound() {
     let names: Vec<String> = (0..1500).map(|site| format!("{site}{}", "x".repeat(500))).collect();
     let mut summary = example::quiet(&names, 700);
+    summary.secure_sum = example::masked().secure_sum;
     for round in &mut summary.rounds {
+        let everyone: Vec<u16> = (0..100).collect();
+        round.committee = Some(CommitteeRound { liars: everyone.clone(), silent: everyone });
         round.dropped = (0..round.round % 90)
             .map(|owner| crate::summary::Dropped {
                 owner,

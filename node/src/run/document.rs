@@ -11,10 +11,14 @@ use super::baseline::Baselines;
 use super::owners::Owners;
 use super::{Outcome, Run, usage};
 use crate::error::NodeError;
+use crate::job::Suite;
 use crate::summary::{
-    Aggregation, Confusion, Data, Dropped, Metrics, Model, Owner, OwnerMetrics, Round, SCHEMA,
+    Confusion, Data, Dropped, Metrics, Model, Owner, OwnerMetrics, Round, SCHEMA, SecureSum,
     Simulated, Summary, Task, Time, finite,
 };
+
+/// How updates travel in fact; that of the job once rounds follow it.
+const SUITE: Suite = Suite::Clear;
 
 /// One round for the summary. Test figures are those of the model after the round, on every
 /// owner's test rows together.
@@ -42,12 +46,18 @@ pub(super) fn round(
         train_loss: finite(record.train_loss),
         test_accuracy: tested.as_ref().and_then(Evaluation::accuracy),
         test_loss: tested.and_then(|tested| finite(tested.loss)),
+        clipped: count(&record.clipped),
+        committee: None,
         bytes_up: record.bytes_up,
         bytes_down: record.bytes_down,
         update_norm: finite(record.update_norm),
         opened_ms: record.opened.0,
         closed_ms: record.closed.0,
     })
+}
+
+fn count(owners: &[OwnerId]) -> u32 {
+    u32::try_from(owners.len()).unwrap_or(u32::MAX)
 }
 
 fn numbers(owners: &[OwnerId]) -> Vec<u32> {
@@ -94,10 +104,11 @@ pub(super) fn summary(
         strategy: run.plan.strategy.name().into(),
         rule: run.plan.rule.name().into(),
         rounds: rounds.map_err(|source| json_error(source, "rounds.jsonl"))?,
-        aggregation: Aggregation::Clear,
-        aggregation_note: Aggregation::Clear.note().into(),
+        aggregation: SUITE,
+        aggregation_note: SecureSum::note(None),
+        secure_sum: None,
         privacy: (),
-        simulated: Simulated::one_process(),
+        simulated: Simulated::one_process(SUITE),
         faults: run.request.faults_file.clone(),
         warnings: outcome.warnings.clone(),
         resumed_from: outcome.resumed_from,

@@ -37,10 +37,11 @@ pub(crate) fn quiet(names: &[String], rounds: u32) -> Summary {
         strategy: "fedavg".to_owned(),
         rule: "mean".to_owned(),
         rounds: (1..=rounds).map(|round| self::round(round, names.len())).collect(),
-        aggregation: Aggregation::Clear,
-        aggregation_note: Aggregation::Clear.note().to_owned(),
+        aggregation: Suite::Clear,
+        aggregation_note: SecureSum::note(None),
+        secure_sum: None,
         privacy: (),
-        simulated: Simulated::one_process(),
+        simulated: Simulated::one_process(Suite::Clear),
         faults: None,
         warnings: Vec::new(),
         resumed_from: None,
@@ -59,6 +60,8 @@ fn round(round: u32, owners: usize) -> Round {
         late: Vec::new(),
         duplicates: 0,
         attempts: 1,
+        clipped: 0,
+        committee: None,
         train_loss: Some(2.3 * (1.0 - progress) + 0.08 + wobble),
         test_accuracy: Some(0.12 + 0.845 * progress + wobble),
         test_loss: Some(2.2 * (1.0 - progress) + 0.14 - wobble),
@@ -135,6 +138,58 @@ pub(crate) fn digits() -> Summary {
     summary.rounds[2].late = vec![2];
     summary.rounds[4].duplicates = 3;
     summary
+}
+
+fn hidden(mut summary: Summary, suite: Suite, sums: SecureSum) -> Summary {
+    summary.aggregation = suite;
+    summary.aggregation_note = SecureSum::note(Some(&sums));
+    summary.secure_sum = Some(sums.counting(&summary.rounds));
+    summary.simulated = Simulated::one_process(suite);
+    summary
+}
+
+/// The same under masks that a committee opens, three of whose four members misbehave.
+pub(crate) fn masked() -> Summary {
+    let mut summary = digits();
+    for (round, silent) in summary.rounds.iter_mut().zip([vec![1], vec![1, 3], vec![]]) {
+        round.clipped = 1;
+        round.committee = Some(CommitteeRound { liars: Vec::new(), silent });
+    }
+    summary.rounds[4].committee = Some(CommitteeRound { liars: vec![2], silent: Vec::new() });
+    let sums = SecureSum {
+        engine: Suite::Nx,
+        committee: Some(Committee::new(4, 3, 2)),
+        assumed: None,
+        n_min: 5,
+        max_attempts: 2,
+        clip: 16.0,
+        clipped_updates: 0,
+        bits: 22,
+        values_per_word: Some(2),
+        leaves: 1,
+        sums_audited: true,
+        transcripts: Some(5),
+    };
+    hidden(summary, Suite::Nx, sums)
+}
+
+/// The same under pairwise masks.
+pub(crate) fn pairwise() -> Summary {
+    let sums = SecureSum {
+        engine: Suite::SecaggPlus,
+        committee: None,
+        assumed: Some(Assumed { corrupt: 0.1, dropout: 0.1 }),
+        n_min: 5,
+        max_attempts: 2,
+        clip: 16.0,
+        clipped_updates: 0,
+        bits: 28,
+        values_per_word: None,
+        leaves: 1,
+        sums_audited: false,
+        transcripts: None,
+    };
+    hidden(digits(), Suite::SecaggPlus, sums)
 }
 
 /// A model that estimates a value.

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::absence::name_list;
 use super::verdict::interval;
 use super::{
-    Metrics, NAME, Summary, Verdict, bytes, clean, clip, count, number, percent, plural, seconds,
+    Metrics, NAME, Summary, Verdict, bytes, clean, clip, count, member_list, number, percent,
+    plural, seconds,
 };
 
 /// How a span of text is meant; what it looks like is up to whoever shows it.
@@ -172,9 +173,32 @@ impl Summary {
             if any { Meaning::Warning } else { Meaning::Plain },
             &clean(&simulated.note),
         );
-        page.line("who sees what", Meaning::Warning, &clean(&self.aggregation_note));
+        self.secure_sums(page);
         for warning in &self.warnings {
             page.line("warning", Meaning::Warning, &clean(warning));
+        }
+    }
+
+    fn secure_sums(&self, page: &mut Page<'_>) {
+        let note = clean(&self.aggregation_note);
+        let Some(sums) = &self.secure_sum else {
+            return page.line("who sees what", Meaning::Warning, &note);
+        };
+        page.line("updates hidden", Meaning::Good, &sums.line());
+        page.line("who sees what", Meaning::Plain, &note);
+        if sums.clipped_updates > 0 {
+            let what = plural(sums.clipped_updates, "update");
+            let clipped = format!("{what} longer than {}, scaled down", sums.clip);
+            page.line("  clipped", Meaning::Plain, &clipped);
+        }
+        let Some(committee) = &sums.committee else { return };
+        for (label, meaning, members) in [
+            ("  wrong shares", Meaning::Bad, &committee.liars),
+            ("  silent", Meaning::Warning, &committee.silent),
+        ] {
+            if !members.is_empty() {
+                page.line(label, meaning, &member_list(members, LISTED));
+            }
         }
     }
 }
@@ -261,6 +285,25 @@ mod tests {
         ] {
             assert!(text.replace("\n               ", " ").contains(needle), "{needle}\n{text}");
         }
+    }
+
+    #[test]
+    fn it_says_how_updates_are_hidden() {
+        let flat = |summary: &Summary| plain(summary, 80).replace("\n               ", " ");
+        let text = flat(&example::masked());
+        for needle in [
+            "updates hidden nx: committee of 4, 3 answer; sums over at least 5 owners",
+            "opens only their sum, once per round",
+            "  clipped      3 updates longer than 16, scaled down",
+            "  wrong shares member-2",
+            "  silent       member-1 ×2, member-3",
+            "The committee is this machine: whoever runs it could open any owner's update",
+        ] {
+            assert!(text.contains(needle), "{needle}\n{text}");
+        }
+        let text = flat(&example::pairwise());
+        assert!(text.contains("updates hidden secagg-plus: pairwise masks, 10.0 % corrupt"));
+        assert!(!flat(&example::digits()).contains("updates hidden"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Every keyword that says nothing about a document, or that is checked below.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 17] = [
     "$defs",
     "$ref",
     "$schema",
@@ -13,6 +13,7 @@ const KNOWN: [&str; 16] = [
     "description",
     "format",
     "items",
+    "maximum",
     "minimum",
     "oneOf",
     "properties",
@@ -47,6 +48,9 @@ fn check(root: &Value, schema: &Value, document: &Value, at: &str) -> Option<Str
     }
     if schema["minimum"].as_f64() > document.as_f64() && document.is_number() {
         return complain("below the minimum");
+    }
+    if schema["maximum"].as_f64().is_some_and(|most| document.as_f64() > Some(most)) {
+        return complain("above the maximum");
     }
     for (keyword, most) in [("anyOf", usize::MAX), ("oneOf", 1)] {
         let Some(options) = schema[keyword].as_array() else { continue };
