@@ -3,9 +3,9 @@
     python3 bench/peers/federated.py target/release/nexus
 
 Both sides: ten owners, handwritten digits, MLP 64-64-10, FedAvg, 5 rounds of 5 local epochs, SGD
-with rate 0.1 and momentum 0.9, batches of 32. Flower's clients are written in numpy, the lightest
-way to write them. A fifth of the 1,797 rows is kept for testing on both sides, but not the same
-fifth, so accuracies differ by chance.
+with rate 0.1 and momentum 0.9, batches of 32, updates in the clear. Flower's clients are written
+in numpy, the lightest way to write them. A fifth of the 1,797 rows is kept for testing on both
+sides, but not the same fifth, so accuracies differ by chance.
 """
 
 import argparse
@@ -32,6 +32,8 @@ local_epochs = {EPOCHS}
 batch_size = {BATCH}
 learning_rate = {RATE}
 momentum = {MOMENTUM}
+[aggregation]
+suite = "clear"
 """
 
 

@@ -238,3 +238,45 @@ impl JobFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn section(lines: &str) -> AggregationSection {
+        let text = format!("[data]\nbuiltin = 'digits'\n[aggregation]\n{lines}\n");
+        JobFile::parse(Path::new("job.toml"), &text).unwrap().job.aggregation
+    }
+
+    #[test]
+    fn nothing_said_means_hidden_updates() {
+        let section = section("");
+        assert_eq!((section.suite, section.rule.0), (Suite::Nx, Rule::Mean));
+        assert_eq!((section.members(), section.leaves(), section.max_attempts()), (4, 1, 2));
+        assert_eq!((section.n_min, section.packing), (None, None));
+        let figures = [section.clip(), section.corrupt(), section.dropout()];
+        assert_eq!(figures.map(f64::to_bits), [16.0, 0.1, 0.1].map(f64::to_bits));
+        assert!(section.keep_messages());
+    }
+
+    #[test]
+    fn every_suite_takes_its_own_keys() {
+        let shared = "clip = 2.5\nn_min = 5\nmax_attempts = 16\n";
+        let nx = "members = 100\npacking = 4\nleaves = 64\nkeep_messages = false\n";
+        let nx = section(&format!("{shared}{nx}rule = {{ norm_bound = {{ limit = 1.0 }} }}"));
+        assert_eq!((nx.members(), nx.packing, nx.keep_messages()), (100, Some(4), false));
+        let secagg_plus = "suite = 'secagg-plus'\ncorrupt = 0.33\ndropout = 0.4\n";
+        let secagg_plus = section(&format!("{shared}{secagg_plus}"));
+        assert_eq!(secagg_plus.suite, Suite::SecaggPlus);
+        assert_eq!(section("suite = 'clear'\nrule = 'median'").suite, Suite::Clear);
+    }
+
+    #[test]
+    fn names_are_those_of_the_file() {
+        for suite in [Suite::Nx, Suite::SecaggPlus, Suite::Clear] {
+            assert_eq!(section(&format!("suite = '{}'", suite.name())).suite, suite);
+        }
+    }
+}

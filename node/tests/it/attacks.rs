@@ -24,7 +24,8 @@ fn measure() -> Vec<[f64; 3]> {
     let scratch = Scratch::new();
     let run = |rule: &str, attack: &str| {
         let job = include_str!("../../src/job/default.toml");
-        scratch.write("job.toml", format!("{job}\n[aggregation]\nrule = {rule}\n"));
+        scratch
+            .write("job.toml", format!("{job}\n[aggregation]\nsuite = 'clear'\nrule = {rule}\n"));
         scratch.write("faults.toml", attack);
         accuracy(&scratch.summary(&["job.toml", "--no-baselines", "--faults", "faults.toml"]))
     };
@@ -101,7 +102,9 @@ fn garbage_is_dropped_and_named() {
 #[test]
 fn a_rule_below_its_guarantee_is_used_with_a_warning_and_an_impossible_one_is_refused() {
     let scratch = Scratch::new();
-    let job = |rule: &str| format!("[data]\nbuiltin = 'digits'\n[aggregation]\nrule = {rule}\n");
+    let job = |rule: &str| {
+        format!("[data]\nbuiltin = 'digits'\n[aggregation]\nsuite = 'clear'\nrule = {rule}\n")
+    };
     scratch.write("job.toml", job("{ bulyan = { byzantine = 2 } }"));
     let summary = scratch.summary(&["job.toml", "--no-baselines"]);
     assert!(

@@ -89,7 +89,8 @@ fn missing_file() {
 fn what_is_no_regular_file() {
     let scratch = Scratch::new();
     fs::create_dir(scratch.path().join("a.csv")).unwrap();
-    scratch.write("job.toml", "[data]\nfiles = ['a.csv']\nlabel = 'x'\n");
+    let job = "[data]\nfiles = ['a.csv']\nlabel = 'x'\n[aggregation]\nsuite = 'clear'\n";
+    scratch.write("job.toml", job);
     check(&scratch, &["a.csv", "not a regular file"]);
     let said = scratch.fail(2, &["inspect", "a.csv"]);
     assert!(said.contains("not a regular file"), "{said}");
@@ -98,7 +99,9 @@ fn what_is_no_regular_file() {
 #[test]
 fn names_that_steer_a_terminal() {
     let scratch = Scratch::new();
-    scratch.write("job.toml", "[data]\nfiles = [\"e\\u001b]0;x\\u0007.csv\"]\nlabel = 'y'\n");
+    let job = "[data]\nfiles = [\"e\\u001b]0;x\\u0007.csv\"]\nlabel = 'y'\n\
+               [aggregation]\nsuite = 'clear'\n";
+    scratch.write("job.toml", job);
     let said = scratch.fail(2, &["run", "job.toml", "--color", "always"]);
     assert!(!said.contains("\u{1b}]") && !said.contains('\u{7}'), "{said:?}");
 }
@@ -194,6 +197,65 @@ fn settings_that_do_not_go_together() {
     bad_job(&job("[aggregation]\nrule = 'krum'"), &["job.toml:4:8", "missing field `byzantine`"]);
     let twice = "[data]\nfiles = ['a.csv', 'a.csv']\nlabel = 'x'\n";
     bad_job(twice, &["job.toml:2:9", "twice"]);
+}
+
+/// A job with these lines in `[aggregation]`, the first of which is line 4 of the file.
+fn summed(lines: &str) -> String {
+    format!("[data]\nbuiltin = 'digits'\n[aggregation]\n{lines}\n")
+}
+
+#[test]
+fn what_a_masked_sum_does_not_show() {
+    let krum = "rule = { multi_krum = { byzantine = 1 } }";
+    for (rule, name) in [("rule = 'median'", "`median`"), (krum, "`multi_krum`")] {
+        let said = ["job.toml:4:8", name, "compares single updates", "norm_bound"];
+        bad_job(&summed(rule), &said);
+        bad_job(&summed(&format!("{rule}\nsuite = 'secagg-plus'")), &said);
+    }
+    let fedbuff = "[data]\nbuiltin = 'digits'\n[training]\nstrategy = 'fedbuff'\n";
+    bad_job(fedbuff, &["job.toml:4:12", "`fedbuff`", "another strategy", "suite = \"clear\""]);
+}
+
+#[test]
+fn too_few_owners_for_a_masked_sum() {
+    let one = "[data]\nbuiltin = 'digits'\nowners = 1\n";
+    bad_job(one, &["job.toml:3:10", "`nx` need 2 owners", "suite = \"clear\""]);
+    let file = "[data]\nfiles = ['a.csv']\nlabel = 'x'\n";
+    bad_job(file, &["job.toml:2:9", "`nx` need 2 owners"]);
+    let two = "[data]\nbuiltin = 'digits'\nowners = 2\n[aggregation]\nsuite = 'secagg-plus'\n";
+    bad_job(two, &["job.toml:3:10", "`secagg-plus` need 3 owners"]);
+    bad_job(&summed("n_min = 11"), &["job.toml:4:9", "n_min is 11", "10 owners"]);
+}
+
+#[test]
+fn keys_of_another_suite() {
+    bad_job(
+        &summed("members = 7\nsuite = 'secagg-plus'"),
+        &["job.toml:4:11", "`members` belongs to the suite `nx`", "this is `secagg-plus`"],
+    );
+    bad_job(&summed("dropout = 0.2"), &["job.toml:4:11", "suite `secagg-plus`", "this is `nx`"]);
+    for key in ["clip = 1.0", "n_min = 3", "max_attempts = 1"] {
+        let said = ["job.toml:4", "suites `nx` and `secagg-plus`", "this is `clear`"];
+        bad_job(&summed(&format!("{key}\nsuite = 'clear'")), &said);
+    }
+}
+
+#[test]
+fn settings_of_masked_sums_out_of_range() {
+    for (line, said) in [
+        ("clip = 0.0", "clip is 0"),
+        ("clip = nan", "clip is NaN"),
+        ("n_min = 1", "n_min is 1"),
+        ("max_attempts = 17", "max_attempts is 17"),
+        ("members = 5", "members is 5"),
+        ("packing = 5", "packing is 5"),
+        ("leaves = 0", "leaves is 0"),
+        ("suite = 'secagg'", "secagg-plus"),
+        ("corrupt = 0.34\nsuite = 'secagg-plus'", "corrupt is 0.34"),
+        ("dropout = 0.5\nsuite = 'secagg-plus'", "dropout is 0.5"),
+    ] {
+        bad_job(&summed(line), &["job.toml:4", said]);
+    }
 }
 
 #[test]

@@ -17,6 +17,8 @@ builtin = 'digits'
 rounds = 30
 local_epochs = 2
 strategy = 'STRATEGY'
+[aggregation]
+suite = 'SUITE'
 ";
 
 const FAULTS: &str = "
@@ -41,9 +43,13 @@ fn kill_after(scratch: &Scratch, arguments: &[&str], rounds: u64) {
     child.wait().unwrap();
 }
 
-fn kill_and_resume(strategy: &str) {
+fn job(strategy: &str, suite: &str) -> String {
+    JOB.replace("STRATEGY", strategy).replace("SUITE", suite)
+}
+
+fn kill_and_resume(strategy: &str, suite: &str) {
     let scratch = Scratch::new();
-    scratch.write("job.toml", JOB.replace("STRATEGY", strategy));
+    scratch.write("job.toml", job(strategy, suite));
     scratch.write("faults.toml", FAULTS);
     let run = ["run", "job.toml", "--no-baselines", "--faults", "faults.toml", "--seed", "7"];
     scratch.succeed(&run);
@@ -65,18 +71,18 @@ fn kill_and_resume(strategy: &str) {
 
 #[test]
 fn a_killed_run_goes_on_to_the_same_bytes() {
-    kill_and_resume("scaffold");
+    kill_and_resume("scaffold", "nx");
 }
 
 #[test]
 fn a_killed_asynchronous_run_goes_on_to_the_same_bytes() {
-    kill_and_resume("fedbuff");
+    kill_and_resume("fedbuff", "clear");
 }
 
 #[test]
 fn a_run_that_another_process_works_on_is_left_alone() {
     let scratch = Scratch::new();
-    scratch.write("job.toml", JOB.replace("STRATEGY", "fedavg"));
+    scratch.write("job.toml", job("fedavg", "nx"));
     kill_after(&scratch, &["run", "job.toml", "--no-baselines"], 2);
     let lock = fs::File::open(scratch.path().join("runs/long-1/lock")).unwrap();
     lock.lock().unwrap();
@@ -99,7 +105,7 @@ fn a_damaged_summary_is_written_again() {
 #[test]
 fn a_damaged_checkpoint_is_refused_and_the_one_before_it_used() {
     let scratch = Scratch::new();
-    scratch.write("job.toml", JOB.replace("STRATEGY", "fedavg"));
+    scratch.write("job.toml", job("fedavg", "nx"));
     let run = ["run", "job.toml", "--no-baselines"];
     scratch.succeed(&run);
     kill_after(&scratch, &run, 5);
