@@ -6,6 +6,7 @@
 //! part, a [`Contributor`] an owner's. Both are state machines without clock, network or disk.
 
 pub mod nx;
+pub mod secagg_plus;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,0 +1,6 @@
+mod attacks;
+mod exact;
+mod graph;
+mod hostile;
+mod stage;
+mod twins;

@@ -1,0 +1,168 @@
+//! From shares to secrets to masks to the sum.
+
+use std::collections::BTreeMap;
+
+use curve25519_dalek::{RistrettoPoint, Scalar};
+use nexus_field::mask::{self, MaskKey, Sign};
+use nexus_types::OwnerId;
+
+use super::message::{Share, Shares, Signed};
+use super::secret::{Secret, Way, commitment, own_mask};
+use super::terms::Setup;
+use crate::aggregation::{Peer, SumError};
+use crate::identity::Signature;
+use crate::sharing::lagrange_at_zero;
+
+/// Masks that are expanded in one pass over the sum: their keys fit a cache of the second level.
+const MASKS_AT_ONCE: usize = 512;
+
+/// What the owners revealed.
+#[derive(Debug)]
+pub(super) struct Secrets {
+    /// Seeds of the survivors' own masks.
+    seeds: BTreeMap<OwnerId, Secret>,
+    /// Mask keys of those who dropped out.
+    keys: BTreeMap<OwnerId, Secret>,
+}
+
+/// Lagrange coefficients by the holders whose shares they are for: with few drop-outs the same
+/// few sets occur again and again.
+#[derive(Default)]
+struct Coefficients(BTreeMap<Vec<u16>, Vec<Scalar>>);
+
+impl Coefficients {
+    fn combine(&mut self, shares: &[(u16, Scalar)]) -> Result<Scalar, SumError> {
+        let holders: Vec<u16> = shares.iter().map(|share| share.0).collect();
+        if !self.0.contains_key(&holders) {
+            let lambdas = lagrange_at_zero(&holders).map_err(|_| SumError::Garbled)?;
+            self.0.insert(holders.clone(), lambdas);
+        }
+        let lambdas = self.0.get(&holders).into_iter().flatten();
+        Ok(lambdas.zip(shares).map(|(lambda, share)| lambda * share.1).sum())
+    }
+
+    /// The secret of which `threshold` shares in a row, in a ring, are: the first that `accept`
+    /// takes. False shares cost as many tries as there are, as long as some `threshold` true ones
+    /// are neighbours.
+    fn recover(
+        &mut self,
+        shares: &[(u16, Scalar)],
+        threshold: u16,
+        accept: impl Fn(&Secret) -> bool,
+    ) -> Result<Secret, SumError> {
+        let (have, need) = (shares.len(), usize::from(threshold));
+        if have < need {
+            let have = u32::try_from(have).unwrap_or(u32::MAX);
+            return Err(SumError::TooFew { have, need: threshold.into() });
+        }
+        for start in 0..have {
+            let mut window: Vec<_> =
+                shares.iter().cycle().skip(start).take(need).copied().collect();
+            window.sort_unstable_by_key(|share| share.0);
+            let secret = Secret(self.combine(&window)?);
+            if accept(&secret) {
+                return Ok(secret);
+            }
+        }
+        Err(SumError::Garbled)
+    }
+}
+
+impl Secrets {
+    /// Puts the shares together.
+    ///
+    /// # Errors
+    /// [`SumError::TooFew`] if too few holders of one secret answered, and [`SumError::Garbled`]
+    /// if their shares are of no secret that was committed to.
+    pub(super) fn recover(
+        setup: &Setup,
+        adverts: &BTreeMap<OwnerId, Signed>,
+        shares: &BTreeMap<OwnerId, Shares>,
+        survivors: &BTreeMap<OwnerId, Signature>,
+        reveals: &BTreeMap<OwnerId, Vec<(OwnerId, Share)>>,
+    ) -> Result<Self, SumError> {
+        let threshold = setup.neighbourhood(adverts.len())?.threshold;
+        let revealed = by_owner(shares, reveals);
+        let mut coefficients = Coefficients::default();
+        let mut secrets = Self { seeds: BTreeMap::new(), keys: BTreeMap::new() };
+        let session = &setup.session.manifest;
+        for (owner, packets) in shares {
+            let given = revealed.get(owner).map_or(&[][..], Vec::as_slice);
+            if survivors.contains_key(owner) {
+                let right = |seed: &Secret| commitment(session, *owner, seed) == packets.commitment;
+                secrets.seeds.insert(*owner, coefficients.recover(given, threshold, right)?);
+            } else {
+                let public = adverts.get(owner).map(|signed| signed.mask);
+                let right = |key: &Secret| Some(key.public()) == public;
+                secrets.keys.insert(*owner, coefficients.recover(given, threshold, right)?);
+            }
+        }
+        Ok(secrets)
+    }
+
+    /// The masks that are in the sum of the survivors' vectors, with the sign that removes them.
+    pub(super) fn masks(
+        &self,
+        setup: &Setup,
+        adverts: &BTreeMap<OwnerId, Signed>,
+        shares: &BTreeMap<OwnerId, Shares>,
+    ) -> Result<Vec<(MaskKey, Sign)>, SumError> {
+        let session = &setup.session.manifest;
+        let own = self.seeds.iter();
+        let mut masks: Vec<(MaskKey, Sign)> =
+            own.map(|(owner, seed)| (own_mask(session, *owner, seed), Sign::Minus)).collect();
+        let mut points = BTreeMap::new();
+        if !self.keys.is_empty() {
+            for owner in self.seeds.keys() {
+                let bad = || SumError::Key { peer: Peer::Owner(*owner) };
+                let signed = adverts.get(owner).ok_or_else(bad)?;
+                points.insert(*owner, signed.mask.element().ok_or_else(bad)?);
+            }
+        }
+        for (gone, key) in &self.keys {
+            let partners = points.iter().filter(|(owner, _)| paired(shares, *gone, **owner));
+            let (partners, points): (Vec<OwnerId>, Vec<RistrettoPoint>) = partners.unzip();
+            // The owner that is gone would have applied the opposite of what its partner did.
+            let mask = |(to, common)| Way { session, from: *gone, to }.mask(common);
+            masks.extend(partners.into_iter().zip(&key.meet(&points)).map(|(to, c)| mask((to, c))));
+        }
+        Ok(masks)
+    }
+}
+
+/// The revealed shares of each owner, by the holder's place among its packets from 1.
+fn by_owner(
+    shares: &BTreeMap<OwnerId, Shares>,
+    reveals: &BTreeMap<OwnerId, Vec<(OwnerId, Share)>>,
+) -> BTreeMap<OwnerId, Vec<(u16, Scalar)>> {
+    let mut given: BTreeMap<OwnerId, Vec<(u16, Scalar)>> = BTreeMap::new();
+    for (holder, revealed) in reveals {
+        for (owner, share) in revealed {
+            let (Share::Own(value) | Share::Key(value)) = share;
+            let place = shares.get(owner).and_then(|shares| place(shares, *holder));
+            if let Some(place) = place {
+                given.entry(*owner).or_default().push((place, value.0));
+            }
+        }
+    }
+    given
+}
+
+fn place(shares: &Shares, holder: OwnerId) -> Option<u16> {
+    let place = shares.packets.binary_search_by_key(&holder, |packet| packet.peer).ok()?;
+    u16::try_from(place + 1).ok()
+}
+
+fn paired(shares: &BTreeMap<OwnerId, Shares>, a: OwnerId, b: OwnerId) -> bool {
+    let drew = |from, to| shares.get(&from).is_some_and(|shares| place(shares, to).is_some());
+    drew(a, b) || drew(b, a)
+}
+
+/// The sum without the masks, centred.
+pub(super) fn remove(masks: &[(MaskKey, Sign)], sum: &[u32]) -> Vec<i64> {
+    let mut sum = sum.to_vec();
+    for masks in masks.chunks(MASKS_AT_ONCE) {
+        mask::apply(masks, &mut sum);
+    }
+    sum.into_iter().map(|value| i64::from(value.cast_signed())).collect()
+}
