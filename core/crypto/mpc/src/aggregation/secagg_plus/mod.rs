@@ -1,6 +1,7 @@
 //! Secure sums without a committee (SecAgg+).
 mod check;
-mod coordinator;
+mod collector;
+mod describe;
 mod message;
 mod owner;
 mod secret;
@@ -9,6 +10,8 @@ mod terms;
 mod tests;
 mod unmask;
 
-pub use coordinator::Coordinator;
+pub use super::nx::Description;
+pub use collector::Collector;
+pub use describe::describe;
 pub use owner::Owner;
 pub use terms::{Neighbourhood, Terms, limit, value_bits};

@@ -7,8 +7,8 @@ use nexus_types::OwnerId;
 use proptest::prelude::*;
 
 use super::stage::{Stage, index, peer, rng, session};
-use crate::aggregation::secagg_plus::{Coordinator, Owner, Terms, limit, value_bits};
-use crate::aggregation::{Collector, Contributor, Opened, Outgoing, Progress, SumError};
+use crate::aggregation::secagg_plus::{Collector, Owner, Terms, limit, value_bits};
+use crate::aggregation::{Collector as _, Contributor, Opened, Outgoing, Progress, SumError};
 
 fn check(
     owners: u32,
@@ -138,7 +138,7 @@ impl Fragile {
         if self.steps == self.killed_at {
             let snapshot = self.stage.coordinator.snapshot();
             let (session, terms) = (self.stage.session.clone(), self.stage.terms);
-            let back = Coordinator::restore(session, terms, &snapshot).unwrap();
+            let back = Collector::restore(session, terms, &snapshot).unwrap();
             assert_eq!(back.snapshot(), snapshot);
             assert_eq!(back.repeat(), self.stage.coordinator.repeat());
             self.stage.coordinator = back;
@@ -191,12 +191,12 @@ fn snapshots_of_another_sum_do_not_fit() {
     let stage = Stage::new(4, 2, terms, 1).unwrap();
     let other = session("round 2", 4, 2, &terms);
     let snapshot = stage.coordinator.snapshot();
-    let back = Coordinator::restore(other.clone(), terms, &snapshot);
+    let back = Collector::restore(other.clone(), terms, &snapshot);
     assert!(matches!(back, Err(SumError::Snapshot { .. })));
     let longer = crate::aggregation::Session { values: 3, ..stage.session.clone() };
-    let back = Coordinator::restore(longer, terms, &snapshot);
+    let back = Collector::restore(longer, terms, &snapshot);
     assert!(matches!(back, Err(SumError::Snapshot { .. })));
-    let back = Coordinator::restore(stage.session.clone(), terms, &snapshot[1..]);
+    let back = Collector::restore(stage.session.clone(), terms, &snapshot[1..]);
     assert!(matches!(back, Err(SumError::Snapshot { .. })));
     let snapshot = stage.owners[0].snapshot();
     let identity = Arc::clone(&stage.identities[0]);

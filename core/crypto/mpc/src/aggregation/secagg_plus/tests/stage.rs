@@ -7,9 +7,9 @@ use nexus_types::{Canonical, Digest, OwnerId};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::aggregation::secagg_plus::{Coordinator, Owner, Terms, limit};
+use crate::aggregation::secagg_plus::{Collector, Owner, Terms, limit};
 use crate::aggregation::{
-    Collector, Contributor, Opened, Outgoing, Peer, Progress, Refusal, Session, SumError,
+    Collector as _, Contributor, Opened, Outgoing, Peer, Progress, Refusal, Session, SumError,
 };
 use crate::identity::Identity;
 
@@ -20,7 +20,7 @@ pub(super) struct Stage {
     pub(super) rng: ChaCha12Rng,
     pub(super) values: Vec<Vec<i64>>,
     pub(super) owners: Vec<Owner>,
-    pub(super) coordinator: Coordinator,
+    pub(super) coordinator: Collector,
 }
 
 pub(super) fn identity(number: u32) -> Arc<Identity> {
@@ -53,7 +53,7 @@ impl Stage {
             i64::try_from(rng.next_u64() % (2 * limit + 1)).unwrap() - limit.cast_signed()
         };
         let values = (0..owners).map(|_| (0..values).map(|_| value()).collect()).collect();
-        let coordinator = Coordinator::new(session.clone(), terms)?;
+        let coordinator = Collector::new(session.clone(), terms)?;
         let parts = OwnerId::all(owners)
             .zip(&identities)
             .map(|(id, identity)| Owner::new(session.clone(), terms, id, Arc::clone(identity)));

@@ -14,12 +14,13 @@ use super::message::{
 };
 use super::terms::{Setup, Terms};
 use super::unmask;
-use crate::aggregation::{Collector, Opened, Outgoing, Peer, Progress, Refusal, Session, SumError};
+use crate::aggregation::Collector as _;
+use crate::aggregation::{self, Opened, Outgoing, Peer, Progress, Refusal, Session, SumError};
 use crate::identity::Signature;
 
 /// The coordinator of one sum.
 #[derive(Clone)]
-pub struct Coordinator {
+pub struct Collector {
     setup: Setup,
     state: State,
     /// Digests of the view and the ballot, from the sets that are frozen.
@@ -59,17 +60,17 @@ impl Canonical for State {
     const MAX_BYTES: usize = limits::MAX_MESSAGE_BYTES;
 }
 
-impl fmt::Debug for Coordinator {
+impl fmt::Debug for Collector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let contributions = self.state.masked.len();
-        f.debug_struct("Coordinator")
+        f.debug_struct("Collector")
             .field("phase", &self.state.phase)
             .field("contributions", &contributions)
             .finish_non_exhaustive()
     }
 }
 
-impl Coordinator {
+impl Collector {
     /// The coordinator of a sum that begins.
     ///
     /// # Errors
@@ -89,10 +90,10 @@ impl Coordinator {
         Ok(Self::of(setup, state))
     }
 
-    /// The coordinator as [`Collector::snapshot`] left it.
+    /// The coordinator as [`aggregation::Collector::snapshot`] left it.
     ///
     /// # Errors
-    /// As [`Coordinator::new`], and [`SumError::Snapshot`].
+    /// As [`Collector::new`], and [`SumError::Snapshot`].
     pub fn restore(session: Session, terms: Terms, snapshot: &[u8]) -> Result<Self, SumError> {
         let setup = Setup::new(session, terms)?;
         let state = State::decode(snapshot).map_err(|error| check::snapshot(&error.to_string()))?;
@@ -107,9 +108,9 @@ impl Coordinator {
 
     fn of(setup: Setup, state: State) -> Self {
         let (view, ballot) = (state.manifest, state.manifest);
-        let mut coordinator = Self { setup, state, view, ballot };
-        coordinator.freeze();
-        coordinator
+        let mut collector = Self { setup, state, view, ballot };
+        collector.freeze();
+        collector
     }
 
     /// Digests what the next messages are about. Before the last set is frozen they are of no
@@ -326,7 +327,7 @@ fn length(what: &str, got: usize, expected: u64) -> Result<(), Refusal> {
     Ok(())
 }
 
-impl Collector for Coordinator {
+impl aggregation::Collector for Collector {
     fn receive(&mut self, from: Peer, bytes: &[u8]) -> Result<Vec<Outgoing>, Refusal> {
         let Peer::Owner(from) = from else { return Err(Refusal::Stranger) };
         if self.setup.key(from).is_none() {
