@@ -2,6 +2,9 @@
 //!
 //! Nothing here is built into the program.
 
+mod cpu;
+
+pub use cpu::CpuTime;
 use nexus_learning::{
     LearningError, Length, LocalConfig, Optimiser, OptimiserState, parallel, train_local,
 };
