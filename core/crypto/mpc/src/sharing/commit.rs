@@ -89,11 +89,12 @@ impl Feldman {
         self.0.at(holder)
     }
 
-    /// `Σ w_i·C_i`, the commitment to the same sum of polynomials. All have the same length.
+    /// `Σ w_i·C_i`, the commitment to the same sum of polynomials, which have
+    /// the same length.
     pub(crate) fn weighted(weights: &[Scalar], commitments: &[&Self]) -> Self {
-        let length = commitments.first().map_or(0, |first| first.0.0.len());
+        let length = commitments.iter().map(|commitment| commitment.0.0.len()).min().unwrap_or(0);
         let column = |k: usize| {
-            let points = commitments.iter().filter_map(|commitment| commitment.0.0.get(k));
+            let points = commitments.iter().map(|commitment| commitment.0.0[k]);
             RistrettoPoint::vartime_multiscalar_mul(weights, points)
         };
         Self(Committed((0..length).map(column).collect()))
@@ -211,6 +212,7 @@ fn invalid(problem: &'static str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use nexus_types::Digest;
     use proptest::prelude::*;
     use rand_chacha::ChaCha12Rng;
     use rand_chacha::rand_core::SeedableRng;
@@ -226,10 +228,10 @@ mod tests {
     #[test]
     fn every_committed_share_verifies_and_no_other() {
         let mut rng = ChaCha12Rng::seed_from_u64(1);
-        let threshold = Threshold::new(4, 200).unwrap();
+        let threshold = Threshold::new(4, 20).unwrap();
         let (secret, blinding) = (polynomial(&mut rng, 4), polynomial(&mut rng, 4));
         let (feldman, pedersen) = (Feldman::to(&secret), Pedersen::to(&secret, &blinding));
-        for (share, blind) in secret.shares(200).iter().zip(&blinding.shares(200)) {
+        for (share, blind) in secret.shares(20).iter().zip(&blinding.shares(20)) {
             let holder = share.holder;
             assert_eq!(feldman.at(holder), RistrettoPoint::mul_base(&share.value));
             assert_eq!(feldman.verify(threshold, share), Ok(()));
@@ -239,7 +241,7 @@ mod tests {
             assert_eq!(feldman.verify(threshold, &off), wrong);
             assert_eq!(pedersen.verify(threshold, &off, blind), wrong);
             assert_eq!(pedersen.verify(threshold, share, &off), wrong);
-            let other = Share { holder: 201 - holder, value: blind.value };
+            let other = Share { holder: 21 - holder, value: blind.value };
             assert_eq!(pedersen.verify(threshold, share, &other), wrong);
         }
     }
@@ -282,8 +284,10 @@ mod tests {
     #[test]
     fn the_blinding_generator_is_pinned_and_no_multiple_by_accident() {
         let bytes = BLINDING_GENERATOR.compress().to_bytes();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "329e052f0eec30d3d6e9ae34849a8ed5ceb40578ea7672836922cc14cfe6600d");
+        assert_eq!(
+            Digest(bytes).to_string(),
+            "329e052f0eec30d3d6e9ae34849a8ed5ceb40578ea7672836922cc14cfe6600d"
+        );
         assert_ne!(*BLINDING_GENERATOR, RistrettoPoint::mul_base(&Scalar::ONE));
         assert_ne!(*BLINDING_GENERATOR, RistrettoPoint::identity());
     }

@@ -8,7 +8,7 @@ use nexus_field::{Cubic, Fp};
 use nexus_types::{CryptoRng, borsh};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::check::CheckPolynomial;
+use super::check::{CheckPolynomial, fingerprint};
 use super::field::{Extension, Field};
 use super::layout::Layout;
 
@@ -129,13 +129,13 @@ impl<F: Field, E: Extension<F>> Dealing<F, E> {
     }
 
     fn answer(&self, r: E) -> CheckPolynomial<E> {
-        let mut sums = Zeroizing::new(vec![E::ZERO; self.blinding.len()]);
-        for values in self.values.chunks(sums.len()).rev() {
-            for (sum, &value) in sums.iter_mut().zip(values) {
-                *sum = (*sum + E::embed(value)) * r;
-            }
+        let length = self.blinding.len();
+        let mut sums = Zeroizing::new(self.blinding.clone());
+        for (i, sum) in sums.iter_mut().enumerate() {
+            let polynomials = self.values.chunks(length);
+            let values: Zeroizing<Vec<F>> = Zeroizing::new(polynomials.map(|p| p[i]).collect());
+            *sum = *sum + fingerprint(r, &values);
         }
-        sums.iter_mut().zip(&self.blinding).for_each(|(sum, &b)| *sum = *sum + b);
         CheckPolynomial { coefficients: self.layout.basis().coefficients(&sums) }
     }
 

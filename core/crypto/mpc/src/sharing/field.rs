@@ -150,3 +150,32 @@ impl Field for Scalar {
         Self::random(rng)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nexus_field::P;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn sums_of_the_largest_products_are_exact() {
+        // (−1)·(−1) = 1: carries are taken often.
+        for count in [0, 1, 2, 3, 1000] {
+            let ones = vec![-Fp::ONE; count];
+            assert_eq!(<Fp as Field>::dot(&ones, &ones), Fp::new(count as u64));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_reduction_is_as_good_as_many(
+            words in prop::collection::vec((P - 3..P + 3, any::<u64>()), 0..30),
+        ) {
+            let pairs = words.into_iter().map(|(a, b)| (Fp::new(a), Fp::new(b)));
+            let (a, b): (Vec<Fp>, Vec<Fp>) = pairs.unzip();
+            let plain = a.iter().zip(&b).fold(Fp::ZERO, |sum, (&a, &b)| sum + a * b);
+            prop_assert_eq!(<Fp as Field>::dot(&a, &b), plain);
+        }
+    }
+}

@@ -185,3 +185,54 @@ impl<F> fmt::Debug for Layout<F> {
         write!(f, "Layout({members} members, privacy {privacy}, packing {packing})")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sharing::toy::Toy;
+
+    #[test]
+    fn committees_are_those_of_the_table() {
+        let table = [
+            (4, 1, 2, 1, 3, 3),
+            (7, 2, 4, 1, 5, 5),
+            (16, 5, 8, 3, 11, 11),
+            (50, 16, 25, 9, 34, 34),
+            (100, 33, 50, 17, 67, 67),
+        ];
+        for (members, faulty, privacy, packing, recovery, quorum) in table {
+            let layout = Layout::committee(members).unwrap();
+            assert_eq!(layout.members(), members);
+            assert_eq!(layout.faulty(), faulty);
+            assert_eq!((layout.privacy(), layout.packing()), (privacy, packing));
+            assert_eq!((layout.recovery(), layout.quorum()), (recovery, quorum));
+            // What the rule for naming liars rests on, and two quorums share an honest member.
+            assert_eq!(recovery + faulty, members);
+            assert!(2 * quorum > members + faulty);
+            assert!(privacy > faulty);
+        }
+        for members in (0..200).filter(|m| !table.iter().any(|row| row.0 == *m)) {
+            assert_eq!(Layout::committee(members), Err(LayoutError::Committee { members }));
+        }
+    }
+
+    #[test]
+    fn impossible_shapes_are_refused() {
+        for (members, privacy, packing) in
+            [(0, 0, 0), (4, 0, 1), (4, 1, 0), (4, 4, 1), (201, 2, 1), (4, u16::MAX, u16::MAX)]
+        {
+            let refused = LayoutError::Shape { members, privacy, packing };
+            assert_eq!(Layout::<Fp>::with(members, privacy, packing), Err(refused));
+        }
+        // −1 = 4 is member 4's point modulo 5.
+        assert!(Layout::<Toy<5>>::with(4, 2, 1).is_err());
+        assert!(Layout::<Toy<5>>::with(3, 2, 1).is_ok());
+    }
+
+    #[test]
+    fn elements_are_counted() {
+        let elements = |members| Layout::committee(members).unwrap().elements(1366);
+        assert_eq!([4, 7, 16, 50, 100].map(elements), [1366, 1366, 456, 152, 81]);
+        assert_eq!(Layout::committee(16).unwrap().elements(0), 0);
+    }
+}

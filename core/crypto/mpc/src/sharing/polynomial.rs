@@ -86,3 +86,49 @@ impl<F: Field> Basis<F> {
         product
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nexus_field::Fp;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn elements(words: &[u64]) -> Vec<Fp> {
+        words.iter().copied().map(Fp::new).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn values_and_coefficients_are_the_same_polynomial(
+            words in prop::collection::vec(any::<u64>(), 1..20), x: u64, from in 0u64..100,
+        ) {
+            let (coefficients, x) = (elements(&words), Fp::new(x));
+            let nodes: Vec<Fp> = (from..).take(words.len()).map(Fp::new).collect();
+            let values: Vec<Fp> = nodes.iter().map(|&node| evaluate(&coefficients, node)).collect();
+            let basis = Basis::new(nodes.clone()).unwrap();
+            prop_assert_eq!(basis.coefficients(&values), &*coefficients);
+            for x in [x, nodes[0], *nodes.last().unwrap()] {
+                prop_assert_eq!(Fp::dot(&basis.at(x), &values), evaluate(&coefficients, x));
+                let at_node = nodes.contains(&x);
+                prop_assert_eq!(evaluate(&basis.vanishing(), x) == Fp::ZERO, at_node);
+            }
+        }
+
+        #[test]
+        fn many_inverses_are_inverses(words in prop::collection::vec(1..=u64::MAX, 0..20)) {
+            let mut values = elements(&words);
+            let before = values.clone();
+            invert_all(&mut values).unwrap();
+            prop_assert!(values.iter().zip(&before).all(|(&a, &b)| a * b == Fp::ONE));
+            values.push(Fp::ZERO);
+            prop_assert_eq!(invert_all(&mut values), None);
+        }
+    }
+
+    #[test]
+    fn equal_nodes_are_refused() {
+        assert!(Basis::new(elements(&[1, 2, 1])).is_none());
+        assert!(Basis::new(elements(&[7])).is_some());
+    }
+}

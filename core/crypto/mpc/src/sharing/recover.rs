@@ -90,20 +90,20 @@ pub fn recover<F: Field>(
     Ok(search.verdict(layout, candidate, &agreeing))
 }
 
-struct Search<'a, F, A> {
+struct Search<F, A> {
     members: Vec<MemberId>,
     misshapen: Vec<MemberId>,
-    answers: Answers<'a, F>,
+    answers: Answers<F>,
     points: Vec<F>,
     secrets: usize,
     accept: A,
     exhaustive: bool,
 }
 
-impl<'a, F: Field, A: Fn(&[F]) -> bool> Search<'a, F, A> {
+impl<F: Field, A: Fn(&[F]) -> bool> Search<F, A> {
     fn new(
         layout: &Layout<F>,
-        answers: &'a BTreeMap<MemberId, Vec<F>>,
+        answers: &BTreeMap<MemberId, Vec<F>>,
         secrets: usize,
         accept: A,
     ) -> Result<Self, RecoverError> {
@@ -124,7 +124,7 @@ impl<'a, F: Field, A: Fn(&[F]) -> bool> Search<'a, F, A> {
         if members.len() < dimension {
             return Err(RecoverError::TooFew { have: count(&members), need: layout.recovery() });
         }
-        let answers = Answers { nodes, rows, dimension };
+        let answers = Answers::new(nodes, &rows, dimension);
         let points = layout.secret_points().collect();
         let exhaustive = layout.members() <= SEARCH_MEMBERS;
         Ok(Self { members, misshapen, answers, points, secrets, accept, exhaustive })
@@ -132,7 +132,7 @@ impl<'a, F: Field, A: Fn(&[F]) -> bool> Search<'a, F, A> {
 
     /// The candidate through the first `t_rec` of these answers, if it is accepted.
     fn accepted(&self, of: &[usize]) -> Option<Vec<F>> {
-        let mut candidate = self.answers.interpolate(&of[..self.answers.dimension], &self.points);
+        let mut candidate = self.answers.interpolate(&of[..self.answers.dimension()], &self.points);
         candidate.truncate(self.secrets);
         (self.accept)(&candidate).then_some(candidate)
     }
@@ -144,7 +144,7 @@ impl<'a, F: Field, A: Fn(&[F]) -> bool> Search<'a, F, A> {
 
     fn by_subsets(&self) -> Result<(Vec<F>, Vec<usize>), RecoverError> {
         let answers = count(&self.members);
-        let (size, dimension) = (self.members.len(), self.answers.dimension);
+        let (size, dimension) = (self.members.len(), self.answers.dimension());
         let first: Vec<usize> = (0..dimension).collect();
         if self.answers.agreeing(&first).len() == size {
             return Err(RecoverError::Rejected { answers });

@@ -268,3 +268,111 @@ pub fn lagrange_at_zero<F: Field>(holders: &[u16]) -> Result<Vec<F>, ShareError>
     let basis = Basis::new(holders.iter().map(|&x| point(x)).collect());
     Ok(basis.map_or_else(Vec::new, |basis: Basis<F>| basis.at(F::ZERO)))
 }
+
+#[cfg(test)]
+mod tests {
+    use curve25519_dalek::scalar::Scalar;
+    use proptest::prelude::*;
+    use rand_chacha::ChaCha12Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+
+    fn rng(seed: u64) -> ChaCha12Rng {
+        ChaCha12Rng::seed_from_u64(seed)
+    }
+
+    #[test]
+    fn a_worked_example() {
+        // f(x) = 7 + 3x + 2x²: f(1) = 12, f(2) = 21, f(5) = 72.
+        let threshold = Threshold::new(3, 5).unwrap();
+        let share = |holder, value| Share { holder, value: Fp::new(value) };
+        let shares = [share(5, 72), share(1, 12), share(2, 21)];
+        assert_eq!(threshold.combine(&shares), Ok(Fp::new(7)));
+        let polynomial = Polynomial([7, 3, 2].map(Fp::new).to_vec());
+        assert_eq!(polynomial.shares(5)[4], shares[0]);
+        let weights: Vec<Fp> = lagrange_at_zero(&[1, 2, 5]).unwrap();
+        assert_eq!(Fp::dot(&weights, &[12, 21, 72].map(Fp::new)), Fp::new(7));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn any_t_shares_combine(
+            seed: u64, secret: [u8; 32], (needed, holders) in (1u16..=200).prop_flat_map(|n| (1..=n, Just(n))),
+        ) {
+            let mut rng = rng(seed);
+            let threshold = Threshold::new(needed, holders).unwrap();
+            let mut shares = threshold.share_bytes(&mut rng, &secret);
+            prop_assert_eq!(*threshold.combine_bytes(&shares).unwrap(), secret);
+            let skipped = usize::from(holders - needed);
+            prop_assert_eq!(*threshold.combine_bytes(&shares[skipped..]).unwrap(), secret);
+            shares.reverse();
+            shares.truncate(needed.into());
+            prop_assert_eq!(*threshold.combine_bytes(&shares).unwrap(), secret);
+            shares.pop();
+            let few = ShareError::TooFew { have: usize::from(needed) - 1, need: needed };
+            prop_assert_eq!(threshold.combine_bytes(&shares), Err(few));
+        }
+
+        #[test]
+        fn scalars_combine(seed: u64, needed in 1u16..6) {
+            let mut rng = rng(seed);
+            let threshold = Threshold::new(needed, 6).unwrap();
+            let secret = Scalar::random(&mut rng);
+            let shares = threshold.share(&mut rng, secret);
+            prop_assert_eq!(threshold.combine(&shares[1..]), Ok(secret));
+        }
+
+        #[test]
+        fn a_false_share_is_noticed(seed: u64, place in 0usize..5, element in 0..ELEMENTS) {
+            let threshold = Threshold::new(3, 5).unwrap();
+            let mut shares = threshold.share_bytes(&mut rng(seed), &[0xff; 32]);
+            shares[place].value.0[element] += Fp::ONE;
+            let contradicts = matches!(
+                threshold.combine_bytes(&shares),
+                Err(ShareError::Contradiction { .. })
+            );
+            prop_assert!(contradicts);
+            // Without a share to spare there is nothing to contradict, but no bytes come out.
+            shares.rotate_left(place);
+            prop_assert_eq!(threshold.combine_bytes(&shares[..3]), Err(ShareError::NotBytes));
+        }
+    }
+
+    #[test]
+    fn impossible_thresholds_and_holders_are_refused() {
+        for (needed, holders) in [(0, 0), (0, 3), (4, 3), (1, 201), (u16::MAX, u16::MAX)] {
+            let refused = ShareError::Threshold { needed, holders };
+            assert_eq!(Threshold::new(needed, holders), Err(refused));
+        }
+        let threshold = Threshold::new(2, 3).unwrap();
+        let shares = threshold.share(&mut rng(1), Fp::new(5));
+        for holder in [0, 4, 201, u16::MAX] {
+            let stranger = Share { holder, value: Fp::ONE };
+            let refused = ShareError::Holder { holder, holders: 3 };
+            assert_eq!(threshold.combine(&[shares[0].clone(), stranger]), Err(refused));
+        }
+        let twice = [shares[1].clone(), shares[1].clone()];
+        assert_eq!(threshold.combine(&twice), Err(ShareError::Twice { holder: 2 }));
+        let also = [shares[0].clone(), shares[1].clone(), shares[0].clone()];
+        assert_eq!(threshold.combine(&also), Err(ShareError::Twice { holder: 1 }));
+        let none = ShareError::TooFew { have: 0, need: 2 };
+        assert_eq!(threshold.combine::<Fp>(&[]), Err(none));
+        assert_eq!(
+            lagrange_at_zero::<Fp>(&[1, 0]),
+            Err(ShareError::Holder { holder: 0, holders: MAX_HOLDERS })
+        );
+        assert_eq!(lagrange_at_zero::<Fp>(&[3, 3]), Err(ShareError::Twice { holder: 3 }));
+    }
+
+    #[test]
+    fn bytes_survive_at_the_edges_and_shares_are_40_bytes() {
+        let threshold = Threshold::new(2, 2).unwrap();
+        for secret in [[0; 32], [0xff; 32]] {
+            let shares = threshold.share_bytes(&mut rng(2), &secret);
+            assert_eq!(borsh::to_vec(&shares[0]).unwrap().len(), 2 + 40);
+            assert_eq!(*threshold.combine_bytes(&shares).unwrap(), secret);
+        }
+    }
+}
