@@ -2,6 +2,7 @@
 
 pub mod aggregation;
 mod identity;
+pub mod psi;
 pub mod quantise;
 mod seal;
 pub mod sharing;
