@@ -1,14 +1,33 @@
-//! The field in which masks, shares and proofs live.
+//! The field in which masks, shares and proofs live, and what is computed in it by the million:
+//! products in a ring of polynomials, sums of long vectors, samplers and keystreams.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`Fp`] | F_p for p = 2^64 − 2^32 + 1, "Goldilocks" |
-//! | [`Cubic`] | its extension of degree 3, for challenges that cannot be ground |
-//! | [`ntt`] | the transform that makes products modulo X^4096 + 1 cheap |
-//! | [`ring`] | vectors of words: products slot by slot, sums, uniform public polynomials |
+//! | [`Fp`] | the field of p = 2^64 − 2^32 + 1, "Goldilocks" |
+//! | [`Cubic`] | its extension of degree 3, for challenges that nobody can search for |
+//! | [`ntt`] | the transform that turns products modulo X^4096 + 1 into products of words |
+//! | [`ring`] | vectors of words: products, sums, uniform public polynomials |
 //! | [`gaussian`] | keys and errors: a sampler in constant time |
 //! | [`mask`] | streams that hide vectors of words modulo 2^32 |
 //! | [`Kernel`] | which instructions this machine has |
+//!
+//! # Why its own
+//!
+//! Plonky3 has this field too, but its scalar code branches on values, which here are keys, and
+//! its vectors must be chosen when the program is built. Here every operation on secrets takes the
+//! same time for all values, and the kernel is chosen while the program runs: one binary for every
+//! machine, with the same words as a result. Roots of unity and the extension are those of
+//! Plonky3, so that its proofs speak of the same numbers.
+//!
+//! # Threat model
+//!
+//! Whoever measures time or caches learns nothing of the values that pass through: there is no
+//! branch and no index that depends on one. Three things are excepted, because they are public:
+//! the exponent of [`Fp::pow`], which words [`ring::uniform`] skips, and how often the draws from
+//! a random source are repeated. Words from outside are decoded as [`Fp`], or checked by
+//! [`ring::check_canonical`], before they are used; unchecked they give wrong sums, never faults.
+//!
+//! # Example
 //!
 //! ```
 //! use nexus_field::{N, P, ntt, ring, zero_block};
@@ -23,6 +42,13 @@
 //! assert_eq!(a[0], P - 1);
 //! assert!(a[1..].iter().all(|word| *word == 0));
 //! ```
+//!
+//! # References
+//!
+//! * The transform: P. Longa, M. Naehrig, *Speeding up the number theoretic transform for faster
+//!   ideal lattice-based cryptography*, 2016 (<https://eprint.iacr.org/2016/504>)
+//! * Reduction: P. L. Montgomery, *Modular multiplication without trial division*, 1985
+//! * The field: Plonky3, crate `p3-goldilocks`; BLAKE3: <https://github.com/BLAKE3-team/BLAKE3-specs>
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -57,14 +57,28 @@ fn accept(mut read: impl FnMut(&mut [u8]), out: &mut [u64]) {
     let mut buffer = [0; 8192];
     let mut filled = 0;
     while filled < out.len() {
-        let bytes = (8 * (out.len() - filled)).min(buffer.len());
-        let (words, _) = buffer[..bytes].as_chunks_mut::<8>();
+        let count = (out.len() - filled).min(buffer.len() / 8);
+        let (words, _) = buffer[..8 * count].as_chunks_mut::<8>();
         read(words.as_flattened_mut());
-        for word in words {
-            out[filled] = u64::from_le_bytes(*word);
-            filled += usize::from(out[filled] < P);
+        let slots = &mut out[filled..filled + count];
+        for (slot, word) in slots.iter_mut().zip(words) {
+            *slot = u64::from_le_bytes(*word);
         }
+        filled += keep_canonical(slots);
     }
+}
+
+/// Moves the words below p to the front, in order, and counts them. Nearly always that is all.
+fn keep_canonical(words: &mut [u64]) -> usize {
+    if check_canonical(words) {
+        return words.len();
+    }
+    let mut kept = 0;
+    for i in 0..words.len() {
+        words[kept] = words[i];
+        kept += usize::from(words[i] < P);
+    }
+    kept
 }
 
 /// [`mul`] by one kernel; a kernel that the machine lacks is replaced by what it has.
