@@ -45,7 +45,7 @@ fn apply(
 ) {
     let mut vector = vec![0; words];
     let bytes = masks.len() * size_of_val(&vector[..]);
-    group.throughput(Throughput::Bytes(bytes as u64));
+    group.sample_size(20).throughput(Throughput::Bytes(bytes as u64));
     group.bench_function(name, |bencher| {
         bencher.iter(|| mask::apply_with(kernel, masks, &mut vector));
     });

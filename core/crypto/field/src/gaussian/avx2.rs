@@ -6,12 +6,11 @@
 #![expect(unsafe_code, reason = "instructions that not every x86-64 has, on memory by pointer")]
 
 use std::arch::x86_64::{
-    __m256i, _mm_cvtsi128_si64, _mm_unpacklo_epi8, _mm256_add_epi32, _mm256_castsi256_si128,
+    __m256i, _mm_storel_epi64, _mm_unpacklo_epi8, _mm256_add_epi32, _mm256_castsi256_si128,
     _mm256_cmpgt_epi32, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_mullo_epi32,
-    _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setzero_si256,
-    _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srai_epi32, _mm256_sub_epi32,
-    _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
-    _mm256_xor_si256,
+    _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_slli_epi32, _mm256_srai_epi32, _mm256_sub_epi32, _mm256_unpackhi_epi32,
+    _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
 };
 
 use super::Draw;
@@ -75,15 +74,20 @@ pub(super) fn sample(kernel: Kernel, draws: &[Draw], out: &mut [i8]) -> usize {
     }
     let (draws, _) = draws.as_chunks();
     let (out, _) = out.as_chunks_mut();
-    for (draws, out) in draws.iter().zip(out) {
-        // SAFETY: a machine whose kernel is of this level has AVX2.
-        *out = unsafe { group(draws) };
-    }
-    draws.len() * LANES
+    // SAFETY: a machine whose kernel is of this level has AVX2.
+    unsafe { groups(draws, out) };
+    draws.len().min(out.len()) * LANES
 }
 
 #[target_feature(enable = "avx2")]
-fn group(draws: &[Draw; LANES]) -> [i8; LANES] {
+fn groups(draws: &[[Draw; LANES]], out: &mut [[i8; LANES]]) {
+    for (draws, out) in draws.iter().zip(out) {
+        pack(group(draws), out);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn group(draws: &[Draw; LANES]) -> __m256i {
     let number = transpose(draws);
     let sign = _mm256_srai_epi32::<31>(_mm256_slli_epi32::<31>(number[0]));
 
@@ -100,7 +104,7 @@ fn group(draws: &[Draw; LANES]) -> [i8; LANES] {
     }
     let start = _mm256_mullo_epi32(bucket, _mm256_set1_epi32(WIDTH_WORD));
     let magnitude = _mm256_add_epi32(start, place);
-    pack(_mm256_sub_epi32(_mm256_xor_si256(magnitude, sign), sign))
+    _mm256_sub_epi32(_mm256_xor_si256(magnitude, sign), sign)
 }
 
 /// All ones where the entry is above the number: where the difference borrows.
@@ -131,17 +135,14 @@ fn transpose(draws: &[Draw; LANES]) -> [__m256i; 4] {
     .map(|words| _mm256_xor_si256(words, bias))
 }
 
-/// The low byte of every lane, the even draws and the odd ones in turn again.
+/// Writes the low byte of every lane, the even draws and the odd ones in turn again.
 #[target_feature(enable = "avx2")]
-fn pack(lanes: __m256i) -> [i8; LANES] {
-    #[rustfmt::skip]
-    let low_bytes = _mm256_setr_epi8(
-        0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-        0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-    );
+fn pack(lanes: __m256i, out: &mut [i8; LANES]) {
+    let low_bytes = _mm256_set1_epi32(0x0c08_0400);
     let bytes = _mm256_shuffle_epi8(lanes, low_bytes);
     let (even, odd) = (_mm256_castsi256_si128(bytes), _mm256_extracti128_si256::<1>(bytes));
-    _mm_cvtsi128_si64(_mm_unpacklo_epi8(even, odd)).to_le_bytes().map(u8::cast_signed)
+    // SAFETY: 8 bytes are written to an array of 8.
+    unsafe { _mm_storel_epi64(out.as_mut_ptr().cast(), _mm_unpacklo_epi8(even, odd)) };
 }
 
 /// Loads 32 bytes of plain integers.

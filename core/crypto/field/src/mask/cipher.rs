@@ -55,6 +55,7 @@ impl Counter {
         Self { low: self.low.wrapping_add(blocks as u64), ..self }
     }
 
+    #[cfg(any(test, target_arch = "x86_64"))]
     #[expect(clippy::cast_possible_truncation, reason = "each half is meant")]
     pub(super) fn from_bytes(bytes: [u8; BLOCK_BYTES]) -> Self {
         let number = u128::from_le_bytes(bytes);
@@ -137,6 +138,7 @@ impl Cipher {
         if let Some(schedule) = x86::Schedule::new(kernel, &key.0) {
             return Self::X86(schedule);
         }
+        #[cfg(not(target_arch = "x86_64"))]
         let _ = kernel;
         Self::Portable(Aes128::new(&key.0.into()))
     }
