@@ -15,14 +15,14 @@
 //! 2^-89 for the 2^20 blocks of four million words. A key that masks two vectors at the same
 //! blocks gives away their difference; keys are for one use.
 //!
+//! Time and memory accesses depend on lengths only: the kernels use the machine's AES
+//! instructions, or the bit-sliced code of the `aes` crate where there are none.
+//!
 //! # What it costs
 //!
 //! On one thread at 2 GHz (Xeon with VAES), `cargo bench -p bench --bench kernels -- mask` shows
 //! 12 GB/s with VAES, 7 GB/s with AES-NI and 2.3 GB/s in plain Rust around the `aes` crate: 0.35 ms
 //! to mask a million words, and 35 ms to apply a hundred masks to them.
-//!
-//! Time and memory accesses depend on lengths only: the kernels use the machine's AES
-//! instructions, or the bit-sliced code of the `aes` crate where there are none.
 //!
 //! ```
 //! use nexus_field::mask::{self, MaskKey};
