@@ -54,7 +54,14 @@ pub fn add_rows<F: Field, E: Field>(sum: &mut [F], row: &MemberRow<F, E>) -> Res
 /// *one* challenge about them. Wiped when dropped.
 ///
 /// The challenge must depend on the sealed rows, so the two steps are apart; the answer consumes
-/// the dealing, because two answers with one blinding polynomial are two equations on the secrets.
+/// the dealing, because two answers with one blinding polynomial are an equation on the secrets:
+///
+/// ```compile_fail,E0382
+/// # use {nexus_field::Cubic, nexus_mpc::sharing::{CheckPolynomial, Dealing}};
+/// fn twice(dealing: Dealing, r: [Cubic; 2]) -> [CheckPolynomial; 2] {
+///     [dealing.check(r[0]), dealing.check(r[1])]
+/// }
+/// ```
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Dealing<F: Field = Fp, E: Extension<F> = Cubic> {
     #[zeroize(skip)]
