@@ -1,5 +1,5 @@
-//! The transform, the ring and long sums, by each kernel of this machine, on one thread, in processor
-//! time. A vector of a million values, two to a word, is 123 blocks.
+//! The transform, the ring and long sums, by every kernel of this machine, on one thread, in
+//! processor time. A vector of a million values, two to a word, is 123 blocks.
 
 use std::hint::black_box;
 

@@ -7,11 +7,12 @@
 #![expect(unsafe_code, reason = "vectors are loaded and stored by pointer")]
 
 use std::arch::x86_64::{
-    __m256i, _mm256_add_epi64, _mm256_and_si256, _mm256_blend_epi32, _mm256_blendv_epi8,
-    _mm256_cmpgt_epi64, _mm256_loadu_si256, _mm256_mul_epu32, _mm256_permute2x128_si256,
-    _mm256_permute4x64_epi64, _mm256_set_epi64x, _mm256_set1_epi64x, _mm256_shuffle_epi32,
-    _mm256_slli_epi64, _mm256_srli_epi64, _mm256_storeu_si256, _mm256_sub_epi64,
-    _mm256_unpackhi_epi64, _mm256_unpacklo_epi64, _mm256_xor_si256,
+    __m256i, _mm256_add_epi64, _mm256_and_si256, _mm256_blend_epi32, _mm256_cmpgt_epi64,
+    _mm256_loadu_si256, _mm256_mul_epu32, _mm256_or_si256, _mm256_permute2x128_si256,
+    _mm256_permute4x64_epi64, _mm256_set_epi64x, _mm256_set1_epi64x, _mm256_setzero_si256,
+    _mm256_shuffle_epi32, _mm256_slli_epi64, _mm256_srli_epi64, _mm256_storeu_si256,
+    _mm256_sub_epi64, _mm256_testz_si256, _mm256_unpackhi_epi64, _mm256_unpacklo_epi64,
+    _mm256_xor_si256,
 };
 
 use crate::P;
@@ -28,6 +29,10 @@ pub(crate) struct Flipped(__m256i);
 /// f·2^64 modulo p in each lane: what [`Plain::times`] multiplies by f with.
 #[derive(Clone, Copy)]
 pub(crate) struct Factor(__m256i);
+
+/// All ones in lanes where some word looked at was not below p.
+#[derive(Clone, Copy)]
+pub(crate) struct Excess(__m256i);
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -62,6 +67,25 @@ fn subtract(x: __m256i, y: __m256i) -> Flipped {
     Flipped(_mm256_add_epi64(difference, _mm256_and_si256(borrow, splat(P))))
 }
 
+/// x·y = top·2^64 + (upper halves of first and second)·2^64 + (lower half of second)·2^32
+/// + (lower half of bottom).
+struct Wide {
+    bottom: __m256i,
+    first: __m256i,
+    second: __m256i,
+    top: __m256i,
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn wide(x: __m256i, y: __m256i) -> Wide {
+    let (x1, y1) = (_mm256_shuffle_epi32::<0xf5>(x), _mm256_shuffle_epi32::<0xf5>(y));
+    let bottom = _mm256_mul_epu32(x, y);
+    let first = _mm256_add_epi64(_mm256_mul_epu32(x1, y), high(bottom));
+    let second = _mm256_add_epi64(_mm256_mul_epu32(x, y1), low(first));
+    Wide { bottom, first, second, top: _mm256_mul_epu32(x1, y1) }
+}
+
 impl Plain {
     #[inline]
     #[target_feature(enable = "avx2")]
@@ -90,11 +114,7 @@ impl Plain {
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(crate) fn times(self, factor: Factor) -> Flipped {
-        let (x, f) = (self.0, factor.0);
-        let (x1, f1) = (_mm256_shuffle_epi32::<0xf5>(x), _mm256_shuffle_epi32::<0xf5>(f));
-        let (bottom, top) = (_mm256_mul_epu32(x, f), _mm256_mul_epu32(x1, f1));
-        let first = _mm256_add_epi64(_mm256_mul_epu32(x1, f), high(bottom));
-        let second = _mm256_add_epi64(_mm256_mul_epu32(x, f1), low(first));
+        let Wide { bottom, first, second, top } = wide(self.0, factor.0);
         // The halves of l are those of `bottom` and `second`: their sum is the upper half of m,
         // with e above it.
         let sum = _mm256_add_epi64(second, low(bottom));
@@ -105,13 +125,15 @@ impl Plain {
         subtract(flip(kept), m)
     }
 
-    /// The product. [`Self::times`] gives x·y/2^64, that is −2^32·x·y, for 2^96 = −1. If that is
-    /// 2^32·s + t, then x·y = 2^32·t − (s + t), for 2^64 = 2^32 − 1.
+    /// The product, reduced as [`crate::goldilocks::word::mul`] does.
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(crate) fn mul(self, other: Self) -> Flipped {
-        let Self(r) = self.times(Factor(other.0)).flip();
-        subtract(flip(_mm256_slli_epi64::<32>(r)), _mm256_add_epi64(low(r), high(r)))
+        let Wide { bottom, first, second, top } = wide(self.0, other.0);
+        let l = _mm256_blend_epi32::<0b1010_1010>(bottom, _mm256_slli_epi64::<32>(second));
+        let h = _mm256_add_epi64(top, _mm256_add_epi64(high(first), high(second)));
+        let negative = _mm256_sub_epi64(splat(P), _mm256_mul_epu32(h, splat(EPSILON)));
+        subtract(subtract(flip(l), high(h)).0, negative)
     }
 
     /// From [a b c d] and [e f g h]: [a b e f] and [c d g h]. Undoes itself.
@@ -153,12 +175,27 @@ impl Flipped {
         let difference = _mm256_sub_epi64(self.0, other.0);
         Plain(_mm256_add_epi64(difference, _mm256_and_si256(borrow, splat(P))))
     }
+}
 
-    /// The larger word in each lane; they need not be canonical.
+impl Excess {
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(crate) fn max(self, other: Self) -> Self {
-        Self(_mm256_blendv_epi8(self.0, other.0, _mm256_cmpgt_epi64(other.0, self.0)))
+    pub(crate) fn none() -> Self {
+        Self(_mm256_setzero_si256())
+    }
+
+    /// After a look at these words too.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn joined_by(self, words: Plain) -> Self {
+        let found = _mm256_cmpgt_epi64(flip(words.0), flip(splat(P - 1)));
+        Self(_mm256_or_si256(self.0, found))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(crate) fn is_none(self) -> bool {
+        _mm256_testz_si256(self.0, self.0) == 1
     }
 }
 

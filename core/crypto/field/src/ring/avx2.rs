@@ -4,7 +4,7 @@
 #![expect(unsafe_code, reason = "code for AVX2 is called where the machine has it")]
 
 use super::portable;
-use crate::avx2::{Flipped, Plain};
+use crate::avx2::{Excess, Plain};
 use crate::{Block, Kernel};
 
 pub(super) fn mul(a: &mut Block, b: &Block) {
@@ -87,11 +87,9 @@ fn sub_vectors(sum: &mut [u64], x: &[u64]) {
 #[target_feature(enable = "avx2")]
 fn check_vectors(words: &[u64]) -> bool {
     let (vectors, rest) = words.as_chunks();
-    let mut largest = Plain::load(&[0; 4]).flip();
+    let mut excess = Excess::none();
     for vector in vectors {
-        largest = Flipped::max(largest, Plain::load(vector).flip());
+        excess = excess.joined_by(Plain::load(vector));
     }
-    let mut lanes = [0; 4];
-    largest.flip().store(&mut lanes);
-    portable::check_canonical(&lanes) && portable::check_canonical(rest)
+    excess.is_none() && portable::check_canonical(rest)
 }

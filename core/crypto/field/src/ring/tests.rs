@@ -112,3 +112,13 @@ fn polynomials_differ_by_seed_and_index_and_are_those_of_the_plain_stream() {
     let (words, _) = stream.as_chunks::<8>();
     assert!(words.iter().map(|word| u64::from_le_bytes(*word)).eq(*drawn[1]));
 }
+
+/// Words of an implementation of BLAKE3 in forty lines, written from its paper.
+#[test]
+fn the_uniform_words_are_pinned() {
+    let seed = std::array::from_fn(|i| i.to_le_bytes()[0]);
+    let mut out = zero_block();
+    uniform(&seed, 0x0102_0304_0506_0708, &mut out);
+    assert_eq!(out[..2], [0x5e19_3a59_496a_f7e3, 0x837f_f1e8_9bb6_2fdc]);
+    assert_eq!((out[2], out[N - 1]), (0x0310_f682_0d1f_2af7, 0x62ce_69eb_c7ed_b9c8));
+}
