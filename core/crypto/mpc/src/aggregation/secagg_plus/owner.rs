@@ -167,6 +167,7 @@ impl Owner {
     ) -> Result<Step, Refusal> {
         let hood = self.check_directory(keys, &directory)?;
         let neighbours = self.draw(rng, &directory, hood.degree);
+        self.check_signatures(&directory, &neighbours)?;
         let common = self.meet(&keys.seal, &directory, &neighbours, |signed| signed.seal)?;
         let seed = Secret::random(rng);
         let [own, key] = [&seed, &keys.mask]

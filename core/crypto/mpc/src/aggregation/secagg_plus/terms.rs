@@ -15,6 +15,10 @@ const PRIVACY: f64 = 1.0 / (1u64 << 40) as f64;
 const FAILURE: f64 = 1.0 / (1u64 << 20) as f64;
 /// Fewest owners in a sum: below, an owner's input is the sum less the other one's.
 const LEAST_OWNERS: u32 = 3;
+/// Owners from which on a sparse graph cannot fall into parts: see the tests of the graph.
+const SPARSE_FROM: u32 = 40;
+/// The threshold is at least this part of the degree: where few are corrupt, more would be needed.
+const LEAST_PART: u32 = 3;
 const MOST_CORRUPT: u16 = 333;
 const MOST_DROPOUT: u16 = 450;
 const PERMILLE: u64 = 1000;
@@ -92,8 +96,9 @@ impl Terms {
     /// The smallest even degree `k` and threshold `t` for which, over hypergeometric draws and
     /// all owners at once, `t` corrupt neighbours have a chance of at most 2^-40, fewer than `t`
     /// answering ones at most 2^-20, and `k/2` neighbours in a row that are corrupt or silent at
-    /// most 2^-40 (Bell et al. 2020, section 3.1 and lemmas 3.7 to 3.10). Where there is none,
-    /// everybody is everybody's neighbour, and any `quorum − 1` of the others open a secret.
+    /// most 2^-40 (the three conditions that Bell et al. 2020, section 3, put on their graphs);
+    /// `t >= ⌊k/3⌋`. Below 40 owners, and where there is no such degree, everybody is everybody's
+    /// neighbour, and any `quorum − 1` of the others open a secret.
     ///
     /// # Errors
     /// [`SumError::TooFew`] if fewer than the quorum advertised, and [`SumError::Setting`] if no
@@ -158,16 +163,23 @@ struct Draws {
 
 impl Draws {
     fn smallest(&self) -> Option<Neighbourhood> {
-        let bad = self.corrupt + self.silent;
-        let most = self.others.saturating_sub(bad.max(1)).min(MAX_HOLDERS.into());
+        if self.others < SPARSE_FROM - 1 {
+            return None;
+        }
+        // Beyond, a draw without marked ones is impossible, and so is the recurrence of `tails`.
+        let unmarked = |marked: u32| self.others.saturating_sub(marked);
+        let most = unmarked(self.corrupt.max(self.silent))
+            .min(2 * unmarked(self.corrupt + self.silent))
+            .min(self.others - 1)
+            .min(MAX_HOLDERS.into());
         (2..=most).step_by(2).find_map(|degree| self.with(degree))
     }
 
     fn with(&self, degree: u32) -> Option<Neighbourhood> {
         let owners = f64::from(self.others) + 1.0;
         let corrupt = self.tails(degree, self.corrupt);
-        let threshold =
-            (1..=degree).find(|t| owners * at(&corrupt, *t) <= PRIVACY).filter(|t| *t < degree)?;
+        let thresholds = (degree / LEAST_PART).max(1)..degree;
+        let threshold = thresholds.into_iter().find(|t| owners * at(&corrupt, *t) <= PRIVACY)?;
         let silent = self.tails(degree, self.silent);
         let stuck = at(&silent, degree - threshold + 1);
         let cut = at(&self.tails(degree / 2, self.corrupt + self.silent), degree / 2);
