@@ -71,6 +71,8 @@ struct Board {
     pool: Posts<Vec<Exposure>>,
     /// Dealers whose part of the key is reconstructed.
     exposed: BTreeSet<MemberId>,
+    /// Whether some of them were not known when the accusations were written.
+    pools: bool,
 }
 
 /// What a proof of knowledge is bound to.
@@ -88,8 +90,8 @@ impl Board {
             Exchange::new(terms.session(), scheme, Arc::clone(committee), Arc::clone(committee));
         let (extractions, accusations, pool) = <_>::default();
         let (settlement, exposed) = <_>::default();
-        let phase = Phase::Deal;
-        Self { terms, phase, exchange, settlement, extractions, accusations, pool, exposed }
+        let (phase, pools) = (Phase::Deal, false);
+        Self { terms, phase, exchange, settlement, extractions, accusations, pool, exposed, pools }
     }
 
     fn receive(&mut self, bytes: &[u8]) -> Result<(), PostError> {
@@ -147,7 +149,7 @@ impl Board {
         match self.phase {
             Phase::Extract => self.extractions.missing(self.settlement.qualified.iter().copied()),
             Phase::Accuse => self.accusations.missing(everyone),
-            Phase::Pool if self.pools() => self.pool.missing(everyone),
+            Phase::Pool if self.pools => self.pool.missing(everyone),
             Phase::Deal | Phase::Complain | Phase::Answer => self.exchange.waiting(self.phase),
             Phase::Pool | Phase::Over => Vec::new(),
         }
@@ -210,12 +212,6 @@ impl Board {
             *Point::base(&exposure.share.value.0).value()
                 == committed_at(&extraction.commitment, receiver)
         })
-    }
-
-    /// Whether there are dealers accused that were not known when the accusations were written.
-    fn pools(&self) -> bool {
-        let unproven = self.unproven();
-        self.exposed.iter().any(|dealer| !unproven.contains(dealer))
     }
 
     /// The public shares of an exposed dealer that are right, by receiver.
@@ -438,7 +434,8 @@ impl Generation {
             return Ok(self.restart(restart));
         }
         self.board.phase = Phase::Pool;
-        if !self.board.pools() {
+        self.board.pools = self.board.exposed.len() > known.len();
+        if !self.board.pools {
             return Ok(Step::Wait);
         }
         let exposures = self.exposures(|board, exposure| {

@@ -261,7 +261,7 @@ impl Exchange {
             .digest()
     }
 
-    fn seal(
+    pub(super) fn seal(
         &self,
         dealer: MemberId,
         receiver: MemberId,

@@ -40,5 +40,7 @@ pub(super) fn weighted<'a>(
     weights: &[Scalar],
     points: impl IntoIterator<Item = &'a Point>,
 ) -> RistrettoPoint {
-    RistrettoPoint::vartime_multiscalar_mul(weights, points.into_iter().map(Point::value))
+    // The multiplication wants to know beforehand how many there are.
+    let points: Vec<_> = points.into_iter().map(Point::value).collect();
+    RistrettoPoint::vartime_multiscalar_mul(weights, points)
 }

@@ -3,26 +3,28 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use curve25519_dalek::scalar::Scalar;
 use nexus_types::{Canonical, Digest, MemberId};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::identity::Identity;
 use crate::seal::PacketSecret;
+use crate::threshold::polynomial::lagrange;
 use crate::threshold::{
-    Body, Certificate, Committee, GroupKey, KeyShare, Outcome, Phase, Post, Restart, Seat,
-    SessionError, Statement, Step, dkg, reshare,
+    Body, Certificate, Committee, Fault, GroupKey, KeyShare, Outcome, Phase, Point, Post, Restart,
+    Seat, SessionError, Statement, Step, dkg, reshare,
 };
 
 /// The keys of one committee.
-pub(super) struct Bench {
+pub(super) struct Keyring {
     pub(super) committee: Arc<Committee>,
     pub(super) identities: Vec<Arc<Identity>>,
     pub(super) packets: Vec<PacketSecret>,
     pub(super) rng: ChaCha12Rng,
 }
 
-impl Bench {
+impl Keyring {
     pub(super) fn new(size: u16, seed: u64) -> Self {
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
         let identities: Vec<_> =
@@ -235,7 +237,7 @@ impl<F: Fn(&mut Body) -> bool> Liar for First<F> {
 pub(super) fn shares_of(
     ended: Vec<Result<Ended, SessionError>>,
     liars: u16,
-) -> (Vec<KeyShare>, BTreeMap<MemberId, crate::threshold::Fault>) {
+) -> (Vec<KeyShare>, Faults) {
     let honest: Vec<_> = ended
         .into_iter()
         .skip(usize::from(liars))
@@ -244,12 +246,41 @@ pub(super) fn shares_of(
             other => panic!("an honest member ended with {other:?}"),
         })
         .collect();
-    let faults = honest[0].dealers.clone();
+    let faults =
+        Faults { dealers: honest[0].dealers.clone(), receivers: honest[0].receivers.clone() };
     let public: GroupKey = honest[0].share.public().clone();
     for outcome in &honest {
         assert_eq!(*outcome.share.public(), public);
-        assert_eq!(outcome.dealers, faults);
+        assert_eq!((&outcome.dealers, &outcome.receivers), (&faults.dealers, &faults.receivers));
         assert!(outcome.share.is_consistent());
     }
-    (honest.into_iter().map(|outcome| outcome.share).collect(), faults)
+    let shares: Vec<_> = honest.into_iter().map(|outcome| outcome.share).collect();
+    for window in shares.windows(usize::from(public.threshold())) {
+        assert_eq!(Point::base(&secret_of(window)), *public.key());
+    }
+    (shares, faults)
+}
+
+/// The secret of a key, assembled as nobody ever may.
+pub(super) fn secret_of(shares: &[KeyShare]) -> Scalar {
+    let members: Vec<_> = shares.iter().map(KeyShare::member).collect();
+    let weights: Vec<Scalar> = lagrange(&members).unwrap();
+    shares.iter().zip(weights).map(|(share, weight)| share.secret.0 * weight).sum()
+}
+
+/// Who was found out, and how.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Faults {
+    pub(super) dealers: BTreeMap<MemberId, Fault>,
+    pub(super) receivers: BTreeMap<MemberId, Fault>,
+}
+
+impl Faults {
+    /// The first `count` members did `dealer` when dealing and `receiver` when receiving.
+    pub(super) fn of(count: u16, dealer: Option<Fault>, receiver: Option<Fault>) -> Self {
+        let all = |fault: Option<Fault>| {
+            fault.iter().flat_map(|&fault| MemberId::all(count).map(move |m| (m, fault))).collect()
+        };
+        Self { dealers: all(dealer), receivers: all(receiver) }
+    }
 }

@@ -1,26 +1,362 @@
 //! Key generation with silent, crashing and lying members.
 
-use super::board::{Bench, Nobody, shares_of};
-use crate::threshold::polynomial::lagrange;
+use std::sync::LazyLock;
+
+use nexus_types::{Canonical, Digest, MemberId};
+
+use super::board::{Ended, Faults, First, Keyring, Liar, Nobody, shares_of};
+use crate::threshold::dkg::Generation;
+use crate::threshold::exchange::{Exchange, Scheme, Share};
+use crate::threshold::group::Secret;
+use crate::threshold::{
+    Body, Certificate, CertificateError, Exponent, Fault, Phase, Point, Post, PostError, Restart,
+    SessionError, Statement,
+};
+
+const SIZES: [u16; 3] = [4, 7, 16];
+
+type Lie = fn(&mut Body) -> bool;
+
+/// Runs key generation with as many liars as there may be, which are found out.
+fn found(lie: Lie, dealer: Option<Fault>, receiver: Option<Fault>) -> [Point; 3] {
+    SIZES.map(|size| {
+        let mut keyring = Keyring::new(size, u64::from(size));
+        let liars = keyring.committee.faulty();
+        let (shares, faults) = shares_of(keyring.generate(&First(liars, lie)), liars);
+        assert_eq!(faults, Faults::of(liars, dealer, receiver), "{size} members");
+        keyring.certify(&shares);
+        shares[0].public().key
+    })
+}
+
+/// As [`found`], for lies that come after the key is fixed: it is what it would have been.
+fn found_and_harmless(lie: Lie, fault: Fault) {
+    static HONEST: LazyLock<[Point; 3]> = LazyLock::new(|| found(|_| true, None, None));
+    assert_eq!(found(lie, Some(fault), None), *HONEST);
+}
+
+fn shift(point: &mut Point) {
+    *point = Point::new(point.value() + Point::base(&1u8.into()).value());
+}
 
 #[test]
-fn any_t_shares_give_the_secret_of_the_public_key() {
-    for size in [4, 5, 7, 16] {
-        let mut bench = Bench::new(size, u64::from(size));
-        let (shares, faults) = shares_of(bench.generate(&Nobody), 0);
-        assert!(faults.is_empty());
-        secret_of(&shares);
-        bench.certify(&shares);
+fn without_liars_nobody_is_blamed() {
+    found(|_| true, None, None);
+}
+
+#[test]
+fn silent_members_are_left_out() {
+    found(|_| false, Some(Fault::Silent), None);
+}
+
+#[test]
+fn a_member_that_crashes_after_dealing_is_reconstructed() {
+    found_and_harmless(|body| matches!(body, Body::Deal(_)), Fault::Extraction);
+}
+
+#[test]
+fn wrong_shares_to_some_are_found() {
+    let lie: Lie = |body| {
+        if let Body::Deal(deal) = body {
+            deal.packets.last_mut().unwrap().0[1] ^= 1;
+        }
+        true
+    };
+    found(lie, Some(Fault::Opening), None);
+}
+
+#[test]
+fn who_does_not_answer_is_left_out() {
+    let lie: Lie = |body| {
+        if let Body::Deal(deal) = body {
+            deal.packets.last_mut().unwrap().0[1] ^= 1;
+        }
+        !matches!(body, Body::Answers(_))
+    };
+    found(lie, Some(Fault::Unanswered), None);
+}
+
+#[test]
+fn commitments_that_fit_no_share_are_found() {
+    let lie: Lie = |body| {
+        if let Body::Deal(deal) = body {
+            shift(&mut deal.commitment[1]);
+        }
+        true
+    };
+    found(lie, Some(Fault::Complaints), None);
+}
+
+#[test]
+fn commitments_of_another_degree_are_refused() {
+    let longer: Lie = |body| {
+        if let Body::Deal(deal) = body {
+            deal.commitment.push(deal.commitment[0]);
+        }
+        true
+    };
+    let shorter: Lie = |body| {
+        if let Body::Deal(deal) = body {
+            deal.commitment.pop();
+        }
+        true
+    };
+    found(longer, Some(Fault::Silent), None);
+    found(shorter, Some(Fault::Silent), None);
+}
+
+#[test]
+fn false_complaints_hurt_their_authors_only() {
+    let lie: Lie = |body| {
+        if let Body::Complaints(dealers) = body {
+            // The last member deals honestly in every committee.
+            *dealers = vec![MemberId(3)];
+        }
+        true
+    };
+    found(lie, None, Some(Fault::FalseComplaint));
+}
+
+#[test]
+fn an_unproven_part_of_the_key_is_reconstructed() {
+    let lie: Lie = |body| {
+        if let Body::Extraction(extraction) = body {
+            let mut bytes = borsh::to_vec(&extraction.proof).unwrap();
+            bytes[32] ^= 1;
+            extraction.proof = borsh::from_slice(&bytes).unwrap();
+        }
+        true
+    };
+    found_and_harmless(lie, Fault::Extraction);
+}
+
+#[test]
+fn another_polynomial_in_the_second_phase_is_reconstructed() {
+    // The proof holds: only the shares tell.
+    let lie: Lie = |body| {
+        if let Body::Extraction(extraction) = body {
+            shift(&mut extraction.commitment[1]);
+        }
+        true
+    };
+    found_and_harmless(lie, Fault::Extraction);
+}
+
+#[test]
+fn false_accusations_and_wrong_pooled_shares_change_nothing() {
+    let lie: Lie = |body| {
+        if let Body::Extraction(extraction) = body {
+            shift(&mut extraction.commitment[1]);
+        }
+        if let Body::Accusations(exposures) | Body::Pool(exposures) = body {
+            for exposure in exposures {
+                exposure.share.value = Exponent(exposure.share.value.0 + exposure.share.value.0);
+            }
+        }
+        true
+    };
+    found_and_harmless(lie, Fault::Extraction);
+}
+
+/// Seals wrong shares properly and opens them as they are: only the commitment tells.
+struct ProperlyWrong {
+    exchange: Exchange,
+    victim: MemberId,
+}
+
+impl ProperlyWrong {
+    const SEED: [u8; 32] = [7; 32];
+
+    fn share() -> Share {
+        Share { value: Secret(3u8.into()), blinding: Secret(4u8.into()) }
     }
 }
 
-fn secret_of(shares: &[crate::threshold::KeyShare]) {
-    let t = usize::from(shares[0].public().threshold());
-    for window in shares.windows(t) {
-        let members: Vec<_> = window.iter().map(|share| share.member()).collect();
-        let weights = lagrange::<curve25519_dalek::Scalar>(&members).unwrap();
-        let secret: curve25519_dalek::Scalar =
-            window.iter().zip(weights).map(|(share, w)| share.secret.0 * w).sum();
-        assert_eq!(crate::threshold::Point::base(&secret), *shares[0].public().key());
+impl Liar for ProperlyWrong {
+    fn controls(&self, member: MemberId) -> bool {
+        member.0 == 0
+    }
+
+    fn post(&self, mut honest: Statement, _: &[Vec<u8>]) -> Option<Statement> {
+        let (dealer, victim) = (honest.author, self.victim);
+        if let Body::Deal(deal) = &mut honest.body {
+            let sealed = self.exchange.seal(dealer, victim, &Self::share(), &Self::SEED);
+            deal.packets[victim.index()] = sealed.unwrap();
+        }
+        if let Body::Answers(openings) = &mut honest.body {
+            (openings[0].share, openings[0].seed) = (Self::share().open(), Self::SEED);
+        }
+        Some(honest)
+    }
+}
+
+#[test]
+fn a_wrong_share_sealed_and_opened_properly_is_found() {
+    let mut keyring = Keyring::new(4, 1);
+    let committee = || keyring.committee.clone();
+    let session = keyring.terms().session();
+    let exchange = Exchange::new(session, Scheme::Pedersen, committee(), committee());
+    let liar = ProperlyWrong { exchange, victim: MemberId(2) };
+    let (_, faults) = shares_of(keyring.generate(&liar), 1);
+    assert_eq!(faults, Faults::of(1, Some(Fault::Opening), None));
+}
+
+/// An honest dealer opens a right share under a wrong complaint; then the one who complained can
+/// use what is public.
+#[test]
+fn a_member_that_lost_its_packets_gets_its_share_from_the_answers() {
+    let lie: Lie = |body| {
+        if let Body::Complaints(dealers) = body {
+            *dealers = MemberId::all(4).collect();
+        }
+        true
+    };
+    let mut keyring = Keyring::new(4, 4);
+    let (shares, faults) = shares_of(keyring.generate(&First(1, lie)), 0);
+    assert_eq!(shares.len(), 4);
+    assert_eq!(faults, Faults::of(1, None, Some(Fault::FalseComplaint)));
+}
+
+/// f + 1 false complaints, each about another dealer: 2f + 1 = t shares might be known.
+struct Complainers;
+
+impl Liar for Complainers {
+    fn controls(&self, _: MemberId) -> bool {
+        true
+    }
+
+    fn post(&self, mut honest: Statement, _: &[Vec<u8>]) -> Option<Statement> {
+        let author = honest.author;
+        if let Body::Complaints(dealers) = &mut honest.body
+            && author.0 <= 2
+        {
+            *dealers = vec![MemberId(author.0 + 3)];
+        }
+        Some(honest)
+    }
+}
+
+#[test]
+fn too_many_shares_made_public_restart_the_generation() {
+    let mut keyring = Keyring::new(7, 1);
+    for end in keyring.generate(&Complainers) {
+        let expected = Restart::Revealed { revealed: 3, faulty: 2, threshold: 5 };
+        assert!(matches!(end, Ok(Ended::Restart(restart)) if restart == expected));
+    }
+}
+
+#[test]
+fn too_many_dealers_to_reconstruct_restart_the_generation() {
+    let mut keyring = Keyring::new(4, 1);
+    let ended = keyring.generate(&First(3, |body: &mut Body| !matches!(body, Body::Extraction(_))));
+    for end in ended {
+        let expected = Restart::Exposed { exposed: 3, faulty: 1, qualified: 4 };
+        assert!(matches!(end, Ok(Ended::Restart(restart)) if restart == expected));
+    }
+}
+
+#[test]
+fn more_silent_members_than_there_may_be_are_named() {
+    let mut keyring = Keyring::new(7, 1);
+    let error = SessionError::TooFew { phase: Phase::Answer, qualified: 4, need: 5 };
+    for end in keyring.generate(&First(3, |_: &mut Body| false)) {
+        assert!(matches!(end, Err(got) if got == error));
+    }
+}
+
+fn begin(keyring: &mut Keyring, member: u16) -> (Generation, Vec<u8>) {
+    let (identity, packets) = keyring.keys(MemberId(member));
+    let terms = keyring.terms();
+    Generation::new(terms, MemberId(member), identity, packets, &mut keyring.rng).unwrap()
+}
+
+fn resign(keyring: &Keyring, post: &[u8], signer: usize, change: fn(&mut Statement)) -> Vec<u8> {
+    let mut statement = Post::decode(post).unwrap().statement;
+    change(&mut statement);
+    Post::sign(statement, &keyring.identities[signer]).unwrap().encode().unwrap()
+}
+
+#[test]
+fn the_board_refuses_what_does_not_belong_there() {
+    let mut keyring = Keyring::new(4, 1);
+    let (mut machine, own) = begin(&mut keyring, 0);
+    let (_, other) = begin(&mut keyring, 1);
+    let (_, second) = begin(&mut keyring, 1);
+    let author = MemberId(1);
+    let session = resign(&keyring, &other, 1, |s| s.session = Digest::of("test", b"other"));
+    let stranger = resign(&keyring, &other, 1, |s| s.author = MemberId(4));
+    let turn = resign(&keyring, &other, 1, |s| s.body = Body::Pool(Vec::new()));
+    let forged = resign(&keyring, &other, 2, |_| ());
+    let (got, now) = (Phase::Pool, Phase::Deal);
+    for (post, error) in [
+        (session, PostError::OtherSession),
+        (stranger, PostError::Stranger { author: MemberId(4) }),
+        (turn, PostError::OutOfTurn { author, got, now }),
+        (forged, PostError::Signature { author }),
+    ] {
+        assert_eq!(machine.receive(&post), Err(error));
+    }
+    for post in [&own, &other, &other] {
+        assert_eq!(machine.receive(post), Ok(()));
+    }
+    assert_eq!(machine.receive(&second), Err(PostError::Contradiction { author }));
+    assert_eq!(machine.waiting(), [MemberId(2), MemberId(3)]);
+    let _ = machine.close(&mut keyring.rng).unwrap();
+    for dealers in [vec![MemberId(2), MemberId(2)], vec![MemberId(4)], vec![MemberId(1); 200]] {
+        let mut statement = Post::decode(&other).unwrap().statement;
+        statement.body = Body::Complaints(dealers);
+        let post = Post::sign(statement, &keyring.identities[1]).unwrap().encode().unwrap();
+        assert_eq!(machine.receive(&post), Err(PostError::Members { author }));
+    }
+}
+
+#[test]
+fn keys_of_another_seat_are_refused() {
+    let mut keyring = Keyring::new(4, 1);
+    let (identity, _) = keyring.keys(MemberId(0));
+    let (_, packets) = keyring.keys(MemberId(1));
+    let terms = keyring.terms();
+    let refused =
+        Generation::new(terms, MemberId(0), identity, packets, &mut keyring.rng).map(drop);
+    assert_eq!(refused, Err(SessionError::Stranger { member: MemberId(0) }));
+}
+
+#[test]
+fn a_key_counts_only_with_a_quorum_behind_it() {
+    let mut keyring = Keyring::new(4, 1);
+    let (shares, _) = shares_of(keyring.generate(&Nobody), 0);
+    let mut votes: Vec<_> = shares
+        .iter()
+        .map(|share| share.confirm(&keyring.identities[share.member().index()]).unwrap())
+        .collect();
+    let key = shares[0].public().clone();
+    let certify = |votes: &[_]| Certificate::new(&keyring.committee, key.clone(), votes).map(drop);
+    assert_eq!(certify(&votes), Ok(()));
+    assert_eq!(certify(&votes[..3]), Ok(()));
+    let few = CertificateError::TooFew { got: 2, need: 3 };
+    assert_eq!(certify(&votes[..2]), Err(few.clone()));
+    // Votes on another key, of another member, or twice do not count.
+    votes[0].key = Digest::of("test", b"other");
+    votes[1].member = MemberId(3);
+    assert_eq!(certify(&votes), Err(few));
+    let twice = [votes[2].clone(), votes[2].clone(), votes[2].clone()];
+    assert_eq!(certify(&twice), Err(CertificateError::TooFew { got: 1, need: 3 }));
+}
+
+/// Two halves of the members that saw different boards have different keys, and neither half is
+/// a quorum.
+#[test]
+fn a_board_that_shows_two_faces_gets_no_certificate() {
+    let (mut one, mut two) = (Keyring::new(4, 1), Keyring::new(4, 1));
+    let (left, _) = shares_of(one.generate(&Nobody), 0);
+    let (right, _) = shares_of(two.generate(&First(1, |_: &mut Body| false)), 1);
+    let vote = |share: &crate::threshold::KeyShare| {
+        share.confirm(&one.identities[share.member().index()]).unwrap()
+    };
+    let votes: Vec<_> = left[..2].iter().chain(&right[1..]).map(vote).collect();
+    for shares in [left, right] {
+        let key = shares[0].public().clone();
+        let refused = Certificate::new(&one.committee, key, &votes);
+        assert_eq!(refused.map(drop), Err(CertificateError::TooFew { got: 2, need: 3 }));
     }
 }
