@@ -25,9 +25,9 @@ pub fn describe(bytes: &[u8]) -> Option<Result<Description, CodecError>> {
     Some(known.1(bytes))
 }
 
-type Reader = fn(&[u8]) -> Result<Description, CodecError>;
+pub(super) type Reader = fn(&[u8]) -> Result<Description, CodecError>;
 
-const KINDS: [(&str, Reader); 13] = [
+pub(super) const KINDS: [(&str, Reader); 13] = [
     (Terms::DOMAIN, read::<Terms>),
     (Header::DOMAIN, read::<Header>),
     (Contribution::DOMAIN, read::<Contribution>),

@@ -40,6 +40,11 @@ impl Masked {
         Self(vec![0; words])
     }
 
+    #[cfg(test)]
+    pub(super) const fn words_mut(&mut self) -> &mut Vec<u64> {
+        &mut self.0
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         ring::add(&mut self.0, &other.0);
     }
@@ -53,6 +58,17 @@ impl Masked {
             }
             take(&buffer[..8 * words.len()]);
         }
+    }
+
+    /// Reads more words, each of which must be below p.
+    fn extend(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let known = self.0.len();
+        let (words, _) = bytes.as_chunks::<8>();
+        self.0.extend(words.iter().map(|word| u64::from_le_bytes(*word)));
+        if ring::check_canonical(&self.0[known..]) {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidData, "a word is not below the modulus"))
     }
 
     fn blocks(&self) -> impl Iterator<Item = &Block> {
@@ -81,24 +97,29 @@ impl BorshSerialize for Masked {
 }
 
 impl BorshDeserialize for Masked {
+    /// A slice shows how long it is, so that the words are read at once.
+    fn deserialize(bytes: &mut &[u8]) -> io::Result<Self> {
+        let words = u32::deserialize(bytes)? as usize;
+        let short = io::Error::from(io::ErrorKind::UnexpectedEof);
+        let (own, rest) = bytes.split_at_checked(words.saturating_mul(8)).ok_or(short)?;
+        *bytes = rest;
+        let mut masked = Self(Vec::with_capacity(words));
+        own.chunks(PIECE).try_for_each(|piece| masked.extend(piece))?;
+        Ok(masked)
+    }
+
+    /// A claimed length allocates no more than what has arrived.
     fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
         let mut left = u32::deserialize_reader(reader)? as usize;
-        // A claimed length allocates no more than has arrived.
-        let mut words = Vec::new();
+        let mut masked = Self(Vec::new());
         let mut buffer = [0; PIECE];
         while left > 0 {
-            let bytes = &mut buffer[..8 * left.min(PIECE / 8)];
-            reader.read_exact(bytes)?;
-            let (bytes, _) = bytes.as_chunks::<8>();
-            words.reserve(bytes.len());
-            words.extend(bytes.iter().map(|bytes| u64::from_le_bytes(*bytes)));
-            left -= bytes.len();
+            let piece = &mut buffer[..8 * left.min(PIECE / 8)];
+            reader.read_exact(piece)?;
+            masked.extend(piece)?;
+            left -= piece.len() / 8;
         }
-        if !ring::check_canonical(&words) {
-            let problem = "a word is not below the modulus";
-            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-        }
-        Ok(Self(words))
+        Ok(masked)
     }
 }
 
@@ -121,6 +142,12 @@ impl MaskingKey {
 
     pub(super) fn coefficients(&self) -> &[i8] {
         &self.0
+    }
+
+    /// The weakened twin: a key of any distribution.
+    #[cfg(test)]
+    pub(super) const fn chosen(coefficients: Vec<i8>) -> Self {
+        Self(coefficients)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The messages. Each is [`Canonical`] with a domain of its own; what is signed is always a
 //! digest that names manifest and sender.
 
+use std::io;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use nexus_field::{Cubic, Fp};
 use nexus_types::limits::{MAX_MESSAGE_BYTES, MAX_OWNERS};
@@ -35,7 +37,7 @@ pub struct Header {
 }
 
 /// An owner's only message.
-#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, BorshSerialize)]
 pub struct Contribution {
     /// The signed part.
     pub header: Header,
@@ -193,6 +195,27 @@ pub struct Transcript {
     pub fingerprints: Option<Vec<Cubic>>,
     /// Signed complaints, also those that were not followed.
     pub complaints: Vec<Verdict>,
+}
+
+impl BorshDeserialize for Contribution {
+    /// Field by field from the slice: [`Masked`] reads faster from one.
+    fn deserialize(bytes: &mut &[u8]) -> io::Result<Self> {
+        Ok(Self {
+            header: Header::deserialize(bytes)?,
+            signature: Signature::deserialize(bytes)?,
+            packets: Vec::deserialize(bytes)?,
+            masked: Masked::deserialize(bytes)?,
+        })
+    }
+
+    fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
+        Ok(Self {
+            header: Header::deserialize_reader(reader)?,
+            signature: Signature::deserialize_reader(reader)?,
+            packets: Vec::deserialize_reader(reader)?,
+            masked: Masked::deserialize_reader(reader)?,
+        })
+    }
 }
 
 macro_rules! canonical {

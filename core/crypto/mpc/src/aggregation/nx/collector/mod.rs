@@ -265,3 +265,26 @@ impl aggregation::Collector for Collector {
         held.values().chain(sum).map(|masked| 8 * masked.words().len()).sum()
     }
 }
+
+#[cfg(test)]
+impl Collector {
+    /// A coordinator that changes the sum.
+    pub(super) fn running_sum(&mut self) -> &mut Masked {
+        self.state.gathered.sum.as_mut().unwrap()
+    }
+
+    /// A coordinator that makes up what `member` says about all packets.
+    pub(super) fn mark_good(&mut self, member: MemberId) {
+        for (&owner, candidate) in &mut self.state.gathered.candidates {
+            let (manifest, header) = (self.setup.manifest(), candidate.digest);
+            let verdict = Verdict { manifest, member, owner, header, complaint: None };
+            candidate.verdicts.insert(member, verdict);
+        }
+    }
+
+    /// The survivors that it would propose now.
+    pub(super) fn proposal(&self) -> Proposal {
+        let entries = self.state.gathered.clone().close(&self.setup).entries;
+        Proposal { manifest: self.setup.manifest(), slot: self.setup.terms.slot, entries }
+    }
+}

@@ -238,3 +238,18 @@ impl Member {
         self.open.clear();
     }
 }
+
+#[cfg(test)]
+impl Member {
+    /// Everything that opens packets or sums, as a thief of its whole state has it.
+    pub(super) fn leak(&self) -> Vec<PacketSecret> {
+        self.state.slots.values().filter_map(Slot::leak).collect()
+    }
+
+    /// The weakened twin: answers for any set, as often as it is asked.
+    pub(super) fn careless(&self, proposal: &Proposal) -> Vec<nexus_field::Fp> {
+        let setup = &self.open[&proposal.slot];
+        let desk = Desk { setup, id: self.id, identity: &self.identity };
+        self.state.slots[&proposal.slot].careless(&desk, proposal)
+    }
+}

@@ -251,3 +251,19 @@ impl Desk<'_> {
 fn send(bytes: &[u8]) -> MemberEffect {
     MemberEffect::Send(Arc::from(bytes))
 }
+
+#[cfg(test)]
+impl Slot {
+    pub(super) fn leak(&self) -> Option<PacketSecret> {
+        match &self.stage {
+            Stage::Gathering { secret, .. } => Some(secret.clone()),
+            Stage::Voted { .. } | Stage::Answered { .. } | Stage::Closed => None,
+        }
+    }
+
+    pub(super) fn careless(&self, desk: &Desk<'_>, proposal: &Proposal) -> Vec<Fp> {
+        let Stage::Gathering { packets, .. } = &self.stage else { return Vec::new() };
+        let sums = desk.sums(proposal, Digest([0; 32]), packets).unwrap();
+        sums[0].0.clone()
+    }
+}

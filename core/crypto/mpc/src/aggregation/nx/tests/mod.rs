@@ -1,4 +1,11 @@
-//! Sums in a seeded network of real state machines.
+//! Sums in a seeded network of real state machines, and attacks on them by malicious programs.
 
+mod certificate;
+mod codec;
+mod coordinator;
 mod exact;
+mod mask;
+mod memory;
+mod owners;
+mod programs;
 mod world;

@@ -120,6 +120,19 @@ impl World {
         Self { session, terms, identities, members, collector, rng, silent }
     }
 
+    /// The same world once more.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            session: self.session.clone(),
+            terms: Arc::clone(&self.terms),
+            identities: self.identities.clone(),
+            members: self.members.clone(),
+            collector: self.collector.clone(),
+            rng: self.rng.clone(),
+            silent: self.silent.clone(),
+        }
+    }
+
     pub(super) fn owner(&self, id: u32) -> Owner {
         let (session, terms) = (self.session.clone(), Arc::clone(&self.terms));
         let identity = Arc::clone(&self.identities[id as usize]);

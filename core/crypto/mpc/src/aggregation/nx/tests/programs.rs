@@ -1,0 +1,118 @@
+//! Malicious parties, as programs. They hold real keys and deviate where a test says.
+
+use std::sync::Arc;
+
+use nexus_field::{Fp, N};
+use nexus_types::{Canonical, Digest, MemberId, OwnerId};
+
+use super::world::{World, member_identity};
+use crate::aggregation::nx::challenge;
+use crate::aggregation::nx::masked::{MaskingKey, mask};
+use crate::aggregation::nx::message::{
+    Certificate, Contribution, Header, Proposal, SumShares, Verdict, Vote, packet_context,
+    packet_digest,
+};
+use crate::sharing::{CheckPolynomial, Dealing, pack3};
+
+/// What a malicious owner does differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Forgery {
+    /// Nothing.
+    None,
+    /// It shares another key than it masks with.
+    OtherKey,
+    /// It masks with a long key, and shares it.
+    LongKey,
+    /// It adds a long error.
+    LongError,
+    /// One member's row is off the polynomials.
+    BadRow(MemberId),
+    /// One member's packet is sealed in the context of another owner.
+    OtherContext(MemberId),
+}
+
+/// A message of a malicious owner: everything is signed as it should be.
+pub(super) fn forge(world: &mut World, id: u32, values: &[i64], forgery: Forgery) -> Arc<[u8]> {
+    let (manifest, owner) = (world.session.manifest, OwnerId(id));
+    let layout =
+        crate::sharing::Layout::committee(world.members.len().try_into().unwrap()).unwrap();
+    let rng = &mut world.rng;
+    let honest = MaskingKey::generate(rng);
+    let key = if forgery == Forgery::LongKey { MaskingKey::chosen(vec![127; N]) } else { honest };
+    let mut masked = mask(&manifest, world.terms.packing, &key, rng, values);
+    if forgery == Forgery::LongError {
+        // The same word in every slot is a constant: an error of 10,000 in coefficient 0.
+        let long = Fp::new(10_000) * Fp::new(1 << world.terms.packing.log2_t());
+        masked.words_mut()[..N].iter_mut().for_each(|w| *w = (Fp::new(*w) + long).value());
+    }
+    let other = MaskingKey::generate(rng);
+    let shared = if forgery == Forgery::OtherKey { &other } else { &key };
+    let dealing = Dealing::new(&layout, rng, &pack3(shared.coefficients()).unwrap());
+    let mut rows = dealing.rows().to_vec();
+    if let Forgery::BadRow(member) = forgery {
+        rows[member.index()].elements[5] += Fp::ONE;
+    }
+    let digest = masked.digest();
+    let mut packets = Vec::new();
+    for (member, (keys, row)) in
+        MemberId::all(layout.members()).zip(world.terms.members.iter().zip(&rows))
+    {
+        let stranger = forgery == Forgery::OtherContext(member);
+        let sealed_as = if stranger { OwnerId(id + 1) } else { owner };
+        let context = packet_context(&manifest, sealed_as, member, &digest);
+        packets.push(keys.packet.seal(rng, &context, &borsh::to_vec(row).unwrap()).unwrap());
+    }
+    let header = Header {
+        manifest,
+        owner,
+        masked: digest,
+        packets: packets.iter().map(packet_digest).collect(),
+        commitment: None,
+        check: CheckPolynomial { coefficients: Vec::new() },
+    };
+    let r = challenge::packets(&header);
+    let header = Header { check: dealing.check(r), ..header };
+    let signature = header.sign(&world.identities[id as usize]).unwrap();
+    Contribution { header, signature, packets, masked }.encode().unwrap().into()
+}
+
+/// The vote of a member that votes for anything.
+pub(super) fn vote_of(member: MemberId, proposal: &Proposal) -> Vote {
+    let digest = proposal.digest().unwrap();
+    Vote::sign(&member_identity(member), proposal, digest, member)
+}
+
+/// A certificate of these members, whether or not they hold anything.
+pub(super) fn certified_by(members: &[u16], proposal: &Proposal) -> Certificate {
+    let vote = |&member| (MemberId(member), vote_of(MemberId(member), proposal).signature);
+    Certificate { proposal: proposal.clone(), votes: members.iter().map(vote).collect() }
+}
+
+/// The answer of a member that lies about its shares.
+pub(super) fn lie(answer: &[u8]) -> Vec<u8> {
+    let mut answer = SumShares::decode(answer).unwrap();
+    for row in &mut answer.rows {
+        row.iter_mut().for_each(|element| *element += Fp::new(12_345));
+    }
+    let identity = member_identity(answer.member);
+    answer.sign(&identity).encode().unwrap()
+}
+
+/// A member's complaint about a packet that is perfectly good.
+pub(super) fn false_complaint(verdict: &[u8]) -> Vec<u8> {
+    let mut verdict = Verdict::decode(verdict).unwrap();
+    let identity = member_identity(verdict.member);
+    verdict.complain(&identity);
+    verdict.encode().unwrap()
+}
+
+/// The same proposal without one owner.
+pub(super) fn without(proposal: &Proposal, owner: u32) -> Proposal {
+    let mut smaller = proposal.clone();
+    smaller.entries.retain(|entry| entry.owner != OwnerId(owner));
+    smaller
+}
+
+pub(super) const fn other_manifest() -> Digest {
+    Digest([9; 32])
+}
