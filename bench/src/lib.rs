@@ -2,8 +2,10 @@
 //!
 //! Nothing here is built into the program.
 
+mod aggregation;
 mod cpu;
 
+pub use aggregation::{SecureSum, Size, SumBenchError};
 pub use cpu::CpuTime;
 use nexus_learning::{
     LearningError, Length, LocalConfig, Optimiser, OptimiserState, parallel, train_local,

@@ -15,8 +15,12 @@ use super::slots::{pack, split, unpack};
 
 /// A vector of words below p: slots of whole blocks. On the wire a word is 8 bytes; a word from
 /// p on does not decode.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Masked(Vec<u64>);
+#[derive(Clone)]
+pub struct Masked {
+    words: Vec<u64>,
+    /// The digest, if the words were hashed as they were read and have not changed since.
+    digest: Option<Digest>,
+}
 
 /// Bytes converted at once: small enough for the nearest cache.
 const PIECE: usize = 1 << 14;
@@ -24,34 +28,38 @@ const PIECE: usize = 1 << 14;
 impl Masked {
     /// The words.
     pub fn words(&self) -> &[u64] {
-        &self.0
+        &self.words
     }
 
     /// BLAKE3 of the words.
     pub fn digest(&self) -> Digest {
-        let mut hasher = blake3::Hasher::new_derive_key("nexus/mpc/nx/masked v1");
-        self.pieces(|piece| {
-            hasher.update(piece);
-        });
-        Digest(hasher.finalize().into())
+        self.digest.unwrap_or_else(|| {
+            let mut hasher = hasher();
+            self.pieces(|piece| {
+                hasher.update(piece);
+            });
+            Digest(hasher.finalize().into())
+        })
     }
 
     pub(super) fn zero(words: usize) -> Self {
-        Self(vec![0; words])
+        Self { words: vec![0; words], digest: None }
     }
 
     #[cfg(test)]
     pub(super) const fn words_mut(&mut self) -> &mut Vec<u64> {
-        &mut self.0
+        self.digest = None;
+        &mut self.words
     }
 
     pub(super) fn add(&mut self, other: &Self) {
-        ring::add(&mut self.0, &other.0);
+        self.digest = None;
+        ring::add(&mut self.words, &other.words);
     }
 
     fn pieces(&self, mut take: impl FnMut(&[u8])) {
         let mut buffer = [0; PIECE];
-        for words in self.0.chunks(PIECE / 8) {
+        for words in self.words.chunks(PIECE / 8) {
             let (bytes, _) = buffer.as_chunks_mut::<8>();
             for (bytes, word) in bytes.iter_mut().zip(words) {
                 *bytes = word.to_le_bytes();
@@ -62,30 +70,42 @@ impl Masked {
 
     /// Reads more words, each of which must be below p.
     fn extend(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let known = self.0.len();
+        let known = self.words.len();
         let (words, _) = bytes.as_chunks::<8>();
-        self.0.extend(words.iter().map(|word| u64::from_le_bytes(*word)));
-        if ring::check_canonical(&self.0[known..]) {
+        self.words.extend(words.iter().map(|word| u64::from_le_bytes(*word)));
+        if ring::check_canonical(&self.words[known..]) {
             return Ok(());
         }
         Err(io::Error::new(io::ErrorKind::InvalidData, "a word is not below the modulus"))
     }
 
     fn blocks(&self) -> impl Iterator<Item = &Block> {
-        self.0.as_chunks::<N>().0.iter()
+        self.words.as_chunks::<N>().0.iter()
     }
+}
+
+impl PartialEq for Masked {
+    fn eq(&self, other: &Self) -> bool {
+        self.words == other.words
+    }
+}
+
+impl Eq for Masked {}
+
+fn hasher() -> blake3::Hasher {
+    blake3::Hasher::new_derive_key("nexus/mpc/nx/masked v1")
 }
 
 impl fmt::Debug for Masked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Masked({} words)", self.0.len())
+        write!(f, "Masked({} words)", self.words.len())
     }
 }
 
 impl BorshSerialize for Masked {
     fn serialize<W: io::Write>(&self, writer: &mut W) -> io::Result<()> {
         let too_long = |_| io::Error::from(io::ErrorKind::InvalidInput);
-        u32::try_from(self.0.len()).map_err(too_long)?.serialize(writer)?;
+        u32::try_from(self.words.len()).map_err(too_long)?.serialize(writer)?;
         let mut result = Ok(());
         self.pieces(|piece| {
             if result.is_ok() {
@@ -97,21 +117,26 @@ impl BorshSerialize for Masked {
 }
 
 impl BorshDeserialize for Masked {
-    /// A slice shows how long it is, so that the words are read at once.
+    /// A slice shows how long it is: the words go through the cache once, and are hashed there.
     fn deserialize(bytes: &mut &[u8]) -> io::Result<Self> {
         let words = u32::deserialize(bytes)? as usize;
         let short = io::Error::from(io::ErrorKind::UnexpectedEof);
         let (own, rest) = bytes.split_at_checked(words.saturating_mul(8)).ok_or(short)?;
         *bytes = rest;
-        let mut masked = Self(Vec::with_capacity(words));
-        own.chunks(PIECE).try_for_each(|piece| masked.extend(piece))?;
+        let mut masked = Self { words: Vec::with_capacity(words), digest: None };
+        let mut hasher = hasher();
+        for piece in own.chunks(PIECE) {
+            hasher.update(piece);
+            masked.extend(piece)?;
+        }
+        masked.digest = Some(Digest(hasher.finalize().into()));
         Ok(masked)
     }
 
     /// A claimed length allocates no more than what has arrived.
     fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
         let mut left = u32::deserialize_reader(reader)? as usize;
-        let mut masked = Self(Vec::new());
+        let mut masked = Self::zero(0);
         let mut buffer = [0; PIECE];
         while left > 0 {
             let piece = &mut buffer[..8 * left.min(PIECE / 8)];
@@ -178,11 +203,11 @@ pub(super) fn mask(
     let seed = public_seed(manifest);
     let per_block = N * usize::from(packing.values());
     let blocks = values.len().div_ceil(per_block);
-    let mut masked = Masked(vec![0; blocks * N]);
+    let mut masked = Masked::zero(blocks * N);
     let mut errors = Zeroizing::new([0_i8; N]);
     let mut packed = Zeroizing::new(vec![0_i64; N]);
     let mut public = block();
-    let (outs, _) = masked.0.as_chunks_mut::<N>();
+    let (outs, _) = masked.words.as_chunks_mut::<N>();
     for ((index, out), values) in (0..).zip(outs).zip(values.chunks(per_block)) {
         sampler.fill(&mut *errors);
         pack(packing, values, &mut packed);

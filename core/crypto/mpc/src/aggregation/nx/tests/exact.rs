@@ -32,7 +32,7 @@ fn plan() -> impl Strategy<Value = (Plan, u32)> {
         // Many owners with few values, or few with many.
         let values = values.min(200_000 / owners / owners).max(1);
         let members = if owners < 12 && choice % 3 == 0 { 7 } else { 4 };
-        let plan = Plan { packing, members, keep_messages, seed, ..Plan::of(owners, values) };
+        let plan = Plan { members, packing, keep_messages, seed, ..Plan::of(owners, values) };
         (plan, owners * drop / 100)
     })
 }

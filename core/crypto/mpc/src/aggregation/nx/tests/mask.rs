@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use nexus_field::gaussian::Sampler;
-use nexus_field::{Fp, N, P, ntt, ring};
+use nexus_field::{Fp, N, P, ntt, ring, zero_block};
 use nexus_types::Digest;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -39,7 +39,7 @@ fn summed(manifests: &[Digest], packing: Packing, values: &[i64]) -> (Masked, Ve
 
 /// What is left in the coefficients of the first block once the key is off.
 fn coefficients(manifest: &Digest, key: &[i32], sum: &Masked) -> Vec<i64> {
-    let (mut slots, mut public) = (Box::new([0; N]), Box::new([0; N]));
+    let (mut slots, mut public) = (zero_block(), zero_block());
     slots.iter_mut().zip(key).for_each(|(slot, k)| *slot = Fp::from_i64((*k).into()).value());
     ntt::forward(&mut slots);
     ring::uniform(&public_seed(manifest), 0, &mut public);
@@ -69,7 +69,7 @@ fn masked_words_of_one_update_are_uniform() {
 #[test]
 fn every_public_polynomial_is_another_one() {
     let mut seen = BTreeSet::new();
-    let mut block = Box::new([0; N]);
+    let mut block = zero_block();
     for manifest in [MANIFEST, other_manifest()] {
         for index in 0..256 {
             ring::uniform(&public_seed(&manifest), index, &mut block);
@@ -86,7 +86,7 @@ fn every_public_polynomial_is_another_one() {
 #[test]
 fn one_public_polynomial_for_two_blocks_would_give_the_difference_away() {
     let packing = packing(10, 1);
-    let (first, second): (Vec<i64>, Vec<i64>) = (0..N as i64).map(|i| (i, 3 * i)).unzip();
+    let (first, second): (Vec<i64>, Vec<i64>) = (0..4096).map(|i| (i, 3 * i)).unzip();
     let key = MaskingKey::generate(&mut rng());
     let mut rng = rng();
     let mut twin = |values: &[i64]| mask(&MANIFEST, packing, &key, &mut rng, values);
@@ -94,7 +94,7 @@ fn one_public_polynomial_for_two_blocks_would_give_the_difference_away() {
     ring::sub(difference.words_mut(), other.words());
     let nothing = [0; N];
     let leak = unmask(&MANIFEST, packing, &nothing, &difference, N).values;
-    assert_eq!(leak, (0..N as i64).map(|i| 2 * i).collect::<Vec<_>>());
+    assert_eq!(leak, (0..4096).map(|i| 2 * i).collect::<Vec<_>>());
     // The real one: block 1 minus block 0 says nothing.
     let masked = mask(&MANIFEST, packing, &key, &mut rng, &[first, second].concat());
     let mut difference = Masked::zero(N);
@@ -125,10 +125,10 @@ fn a_wrong_key_never_passes() {
     let mut rng = rng();
     for _ in 0..200 {
         let mut wrong = key.clone();
-        wrong[rng.next_u32() as usize % N] += if rng.next_u32() % 2 == 0 { 1 } else { -1 };
+        wrong[rng.next_u32() as usize % N] += if rng.next_u32().is_multiple_of(2) { 1 } else { -1 };
         let error = unmask(&MANIFEST, packing, &wrong, &sum, 8 * N).error;
         // Uniform words leave errors up to p / 2t.
-        assert!(error > (P / 2 >> packing.log2_t()) * 9 / 10, "{error}");
+        assert!(error > ((P / 2) >> packing.log2_t()) * 9 / 10, "{error}");
     }
 }
 
@@ -197,7 +197,7 @@ fn ternary_keys_would_be_known_from_their_sum() {
     assert_eq!(known(&gaussian[0], &gaussian[1], 2 * 127), 0);
     // And none but a Gaussian one can be made: its width is that of the security argument.
     let squares: i64 = gaussian[0].coefficients().iter().map(|k| i64::from(*k).pow(2)).sum();
-    assert!((38..43).contains(&(squares / N as i64)));
+    assert!((38..43).contains(&(squares / 4096)));
 }
 
 #[test]

@@ -76,12 +76,7 @@ fn seduce(writes: bool, left: usize) -> (usize, usize) {
     let mut deliveries = Vec::new();
     for id in 0..3 {
         let message = world.message(id, &[1; 10]);
-        let outgoing = crate::aggregation::Collector::receive(
-            &mut world.collector,
-            Peer::Owner(OwnerId(id)),
-            &message,
-        );
-        let outgoing = outgoing.unwrap();
+        let outgoing = world.collector.receive(Peer::Owner(OwnerId(id)), &message).unwrap();
         deliveries.extend(outgoing.iter().filter(|out| out.to == Peer::Member(ID)).cloned());
         world.pass(outgoing);
     }

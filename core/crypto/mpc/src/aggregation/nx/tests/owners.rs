@@ -34,7 +34,7 @@ fn an_owner_with_a_bad_packet_is_out_and_nobody_is_blamed() {
         let opened = result.unwrap();
         let members = match forgery {
             Forgery::BadRow(member) | Forgery::OtherContext(member) => vec![member],
-            _ => Vec::new(),
+            Forgery::None | Forgery::OtherKey | Forgery::LongKey | Forgery::LongError => Vec::new(),
         };
         assert_eq!(opened.dropped, [(OwnerId(0), Refusal::Packet { members })].into());
         assert_eq!(opened.survivors, [1, 2, 3].map(OwnerId));
@@ -242,7 +242,7 @@ fn messages_that_are_not_the_owners_own_are_refused() {
         let refused = world.collector.receive(from(0), &message);
         assert!(matches!(refused, Err(Refusal::Forbidden { .. })));
     }
-    let oversize = change(&|m| m.masked.words_mut().extend([0; nexus_field::N]));
+    let oversize = change(&|m| m.masked.words_mut().resize(2 * nexus_field::N, 0));
     let refused = world.collector.receive(from(0), &oversize);
     assert!(matches!(refused, Err(Refusal::Length { got: 8192, expected: 4096, .. })));
     let fewer = change(&|m| m.packets.truncate(3));

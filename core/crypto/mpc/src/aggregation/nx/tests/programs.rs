@@ -92,7 +92,7 @@ pub(super) fn certified_by(members: &[u16], proposal: &Proposal) -> Certificate 
 pub(super) fn lie(answer: &[u8]) -> Vec<u8> {
     let mut answer = SumShares::decode(answer).unwrap();
     for row in &mut answer.rows {
-        row.iter_mut().for_each(|element| *element += Fp::new(12_345));
+        row[0] += Fp::new(12_345);
     }
     let identity = member_identity(answer.member);
     answer.sign(&identity).encode().unwrap()
