@@ -5,6 +5,7 @@ use std::fmt;
 use rand_chacha::ChaCha12Rng;
 pub use rand_core::{CryptoRng, Rng};
 use rand_core::{Infallible, SeedableRng, TryRng};
+use serde::{Deserialize, Serialize};
 
 use crate::Digest;
 
@@ -12,8 +13,21 @@ use crate::Digest;
 ///
 /// It drives simulations, initial weights and the order of examples: values that a run must be
 /// able to repeat. It is not a source of secrets.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Digest", into = "Digest")]
 pub struct Seed([u8; 32]);
+
+impl From<Digest> for Seed {
+    fn from(digest: Digest) -> Self {
+        Self(digest.0)
+    }
+}
+
+impl From<Seed> for Digest {
+    fn from(seed: Seed) -> Self {
+        Self(seed.0)
+    }
+}
 
 impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

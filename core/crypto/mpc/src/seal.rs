@@ -52,6 +52,14 @@ pub enum SealError {
 }
 
 impl PacketKey {
+    /// Whether the bytes are a key.
+    ///
+    /// # Errors
+    /// [`SealError::Key`].
+    pub fn check(&self) -> Result<(), SealError> {
+        <XWing as Kem>::PublicKey::from_bytes(&self.0).map(drop).map_err(|_| SealError::Key)
+    }
+
     /// Seals `plaintext`; it opens only with the same `context`.
     ///
     /// # Errors
@@ -162,5 +170,7 @@ mod tests {
         // A coefficient of ML-KEM's key that is not reduced.
         let key = PacketKey([0xff; PACKET_KEY_BYTES]);
         assert_eq!(key.seal(&mut rng, b"", b"share"), Err(SealError::Key));
+        assert_eq!(key.check(), Err(SealError::Key));
+        assert_eq!(PacketSecret::generate(&mut rng).public().check(), Ok(()));
     }
 }

@@ -67,6 +67,12 @@ pub enum AuditError {
     /// The opened vectors are not the sums of the fingerprinted messages.
     #[error("the opened vector is not the sum of the messages")]
     Fingerprints,
+    /// There are fingerprints where the terms keep no messages, or none where they do.
+    #[error("the terms say keep_messages = {terms}, and the transcript does not follow them")]
+    Kept {
+        /// What the terms say.
+        terms: bool,
+    },
     /// The owner is no survivor, or the transcript has no fingerprints.
     #[error("the transcript has no fingerprint of {owner}")]
     NoFingerprint {
@@ -100,6 +106,9 @@ pub fn audit(transcript: &Transcript) -> Result<Audited, AuditError> {
     let answers = answers(&setup, transcript, digest)?;
     let (survivors, sum, garbled) = (Vec::new(), Vec::new(), Vec::new());
     let sum_audited = transcript.fingerprints.is_some();
+    if sum_audited != transcript.terms.keep_messages {
+        return Err(AuditError::Kept { terms: transcript.terms.keep_messages });
+    }
     let mut audited = Audited { survivors, sum, garbled, liars: Vec::new(), sum_audited };
     let mut liars = BTreeSet::new();
     for (index, (leaf, sum)) in leaves.iter().zip(&transcript.sums).enumerate() {

@@ -96,6 +96,14 @@ fn hasher() -> blake3::Hasher {
     blake3::Hasher::new_derive_key("nexus/mpc/nx/masked v1")
 }
 
+impl Masked {
+    /// Its first block, or all of it.
+    pub(super) fn first_block(&self) -> Self {
+        let words = self.words.get(..N).unwrap_or(&self.words);
+        Self { words: words.to_vec(), digest: None }
+    }
+}
+
 impl fmt::Debug for Masked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Masked({} words)", self.words.len())

@@ -31,7 +31,14 @@ pub(super) fn open(
     let packing = setup.packing();
     let bound = packing.key_bound(owners);
     let short = |key: &[i32]| key.iter().all(|k| u64::from(k.unsigned_abs()) <= bound);
-    let accept = |secrets: &[Fp]| unpack3(secrets, N).is_ok_and(|key| short(&key));
+    let first = sum.first_block();
+    // A liar can choose a lie that leaves a wrong key short. Only the right one leaves short
+    // errors, and a block shows them.
+    let fits = |key: &[i32]| {
+        let Unmasked { error, .. } = unmask(&setup.manifest(), packing, key, &first, 0);
+        error <= packing.error_bound(owners)
+    };
+    let accept = |secrets: &[Fp]| unpack3(secrets, N).is_ok_and(|key| short(&key) && fits(&key));
     let recovered = recover(&setup.layout, answers, KEY_ELEMENTS, accept)
         .map_err(|error| why(setup, answers, &error))?;
     let key = unpack3(&recovered.secrets, N).map_err(|_| SumError::Garbled)?;

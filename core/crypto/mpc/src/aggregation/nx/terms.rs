@@ -7,11 +7,15 @@ use nexus_field::N;
 use nexus_types::{Canonical, Digest, MemberId, OwnerId, borsh};
 
 use super::challenge;
+use super::opening::KEY_ELEMENTS;
 use super::params::{Packing, setting};
 use crate::aggregation::{Peer, Session, SumError};
 use crate::identity::PublicKey;
-use crate::seal::PacketKey;
+use crate::seal::{OVERHEAD_BYTES, PacketKey};
 use crate::sharing::Layout;
+
+/// Most leaves: a member's answer grows with them.
+const MAX_LEAVES: u32 = 256;
 
 /// The keys of a member of the committee for one sum.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -36,7 +40,7 @@ pub struct Terms {
     /// auditors can check that it is the sum of the messages.
     pub keep_messages: bool,
     /// Into how many parts the survivors are divided, each opened by itself, so that a garbled
-    /// part spoils no other; 1 for none. More than one needs `keep_messages`.
+    /// part spoils no other; 1 for none, at most 256. More than one needs `keep_messages`.
     pub leaves: u16,
 }
 
@@ -68,7 +72,8 @@ impl Setup {
         if session.values == 0 {
             return Err(setting("values", 0, 1, u32::MAX.into()));
         }
-        let leaves = if terms.keep_messages { owners / session.n_min } else { 1 };
+        let most = (owners / session.n_min).min(MAX_LEAVES);
+        let leaves = if terms.keep_messages { most } else { 1 };
         if !(1..=leaves).contains(&terms.leaves.into()) {
             return Err(setting("leaves", terms.leaves.into(), 1, leaves.into()));
         }
@@ -89,6 +94,11 @@ impl Setup {
     /// Words of a masked vector: whole blocks.
     pub(super) fn words(&self) -> usize {
         self.packing().coefficients(self.session.values).next_multiple_of(N)
+    }
+
+    /// Bytes of a sealed packet: a list of field elements and one of the cubic extension.
+    pub(super) fn packet_bytes(&self) -> usize {
+        OVERHEAD_BYTES + 4 + 8 * self.layout.elements(KEY_ELEMENTS) + 24
     }
 
     pub(super) fn owner_key(&self, owner: OwnerId) -> Option<&PublicKey> {

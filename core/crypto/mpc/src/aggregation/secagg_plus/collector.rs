@@ -372,12 +372,12 @@ impl aggregation::Collector for Collector {
     }
 
     fn close(&mut self) -> Result<Progress, SumError> {
-        let need = self.setup.need();
+        let (need, later) = (self.setup.need(), self.setup.need_of(self.state.adverts.len()));
         let quorum = self.setup.terms.quorum(self.setup.owners());
         match self.state.phase {
             Phase::Adverts => self.proceed(Phase::Shares, self.state.adverts.len(), need),
-            Phase::Shares => self.proceed(Phase::Masked, self.state.shares.len(), need),
-            Phase::Masked => self.proceed(Phase::Votes, self.state.masked.len(), need),
+            Phase::Shares => self.proceed(Phase::Masked, self.state.shares.len(), later),
+            Phase::Masked => self.proceed(Phase::Votes, self.state.masked.len(), later),
             Phase::Votes => self.proceed(Phase::Reveals, self.state.votes.len(), quorum),
             Phase::Reveals => self.open(),
             Phase::Done => Err(SumError::OutOfTurn),

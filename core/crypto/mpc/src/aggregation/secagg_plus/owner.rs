@@ -67,6 +67,8 @@ struct Shared {
 
 #[derive(Clone, BorshSerialize, BorshDeserialize)]
 struct Holding {
+    /// How many owners advertised keys.
+    advertised: u32,
     view: View,
     held: Vec<Held>,
 }
@@ -119,6 +121,11 @@ impl Owner {
         })
     }
 
+    /// Whether this owner has answered with shares of others' secrets.
+    pub const fn has_revealed(&self) -> bool {
+        matches!(self.state.phase, Phase::Revealed)
+    }
+
     /// The owner as [`Contributor::snapshot`] left it.
     ///
     /// # Errors
@@ -168,7 +175,7 @@ impl Owner {
         let hood = self.check_directory(keys, &directory)?;
         let neighbours = self.draw(rng, &directory, hood.degree);
         self.check_signatures(&directory, &neighbours)?;
-        let common = self.meet(&keys.seal, &directory, &neighbours, |signed| signed.seal)?;
+        let common = Self::meet(&keys.seal, &directory, &neighbours, |signed| signed.seal)?;
         let seed = Secret::random(rng);
         let [own, key] = [&seed, &keys.mask]
             .map(|secret| Polynomial::random(rng, secret.0, hood.threshold).shares(hood.degree));
@@ -225,7 +232,6 @@ impl Owner {
 
     /// What the owner has in common with each of `others`, whose keys are checked.
     fn meet(
-        &self,
         secret: &Secret,
         directory: &Directory,
         others: &[OwnerId],
@@ -263,9 +269,10 @@ impl Owner {
             session,
             owner: self.id,
             signature: view.sign(&self.identity).map_err(|error| malformed(&error))?,
-            values: values.0.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            values: values.bytes(),
         };
-        Ok((Phase::Masked(Holding { view, held }), encoded(&masked)?))
+        let advertised = u32::try_from(shared.directory.keys.len()).unwrap_or(u32::MAX);
+        Ok((Phase::Masked(Holding { advertised, view, held }), encoded(&masked)?))
     }
 
     /// Those with whom this owner has a mask in common: neighbours it drew, and those that drew
@@ -278,7 +285,7 @@ impl Owner {
         check::session(&delivery.session, &self.setup)?;
         check::ascending(delivery.sharers.iter().copied())?;
         check::ascending(delivery.packets.iter().map(|packet| packet.peer))?;
-        check::enough(delivery.sharers.len(), self.setup.need())?;
+        check::enough(delivery.sharers.len(), self.setup.need_of(shared.directory.keys.len()))?;
         let known = |owner: &OwnerId| find(&shared.directory, *owner).is_some();
         if !delivery.sharers.iter().all(known) || !contains(&delivery.sharers, self.id) {
             return Err(forbidden("owners of the directory share, this one among them"));
@@ -304,7 +311,7 @@ impl Owner {
     fn open(&self, shared: &Shared, delivery: &Delivery) -> Result<Vec<Held>, Refusal> {
         let senders: Vec<OwnerId> = delivery.packets.iter().map(|packet| packet.peer).collect();
         let common =
-            self.meet(&shared.keys.seal, &shared.directory, &senders, |signed| signed.seal)?;
+            Self::meet(&shared.keys.seal, &shared.directory, &senders, |signed| signed.seal)?;
         let new: Vec<OwnerId> =
             senders.iter().copied().filter(|id| !contains(&shared.neighbours, *id)).collect();
         self.check_signatures(&shared.directory, &new)?;
@@ -322,7 +329,7 @@ impl Owner {
         partners: &[OwnerId],
     ) -> Result<Vec<(MaskKey, Sign)>, Refusal> {
         let common =
-            self.meet(&shared.keys.mask, &shared.directory, partners, |signed| signed.mask)?;
+            Self::meet(&shared.keys.mask, &shared.directory, partners, |signed| signed.mask)?;
         let pairs = partners.iter().zip(&common);
         let mut masks: Vec<(MaskKey, Sign)> =
             pairs.map(|(other, common)| self.way(self.id, *other).mask(common)).collect();
@@ -335,7 +342,8 @@ impl Owner {
     fn vote(&self, holding: &Holding, proposal: Proposal) -> Result<Step, Refusal> {
         check::session(&proposal.session, &self.setup)?;
         check::ascending(proposal.survivors.iter().copied())?;
-        check::enough(proposal.survivors.len(), self.setup.need())?;
+        let advertised = usize::try_from(holding.advertised).unwrap_or(usize::MAX);
+        check::enough(proposal.survivors.len(), self.setup.need_of(advertised))?;
         let shared = |owner: &OwnerId| contains(&holding.view.sharers, *owner);
         if !proposal.survivors.iter().all(shared) || !contains(&proposal.survivors, self.id) {
             return Err(forbidden("survivors have shared, and whoever votes is one"));

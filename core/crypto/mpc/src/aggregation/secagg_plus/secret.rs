@@ -81,6 +81,15 @@ impl Point {
 #[derive(Clone, Default, BorshSerialize, BorshDeserialize, Zeroize, ZeroizeOnDrop)]
 pub(super) struct Values(pub(super) Vec<u32>);
 
+impl Values {
+    /// Four bytes each, little-endian.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(size_of_val(self.0.as_slice()));
+        self.0.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+        bytes
+    }
+}
+
 /// The secret keys of an owner for one sum.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(super) struct Keys {

@@ -123,7 +123,7 @@ impl Terms {
         Ok(Neighbourhood { degree, threshold })
     }
 
-    fn check(&self, owners: u32, n_min: u32) -> Result<(), SumError> {
+    fn check(self, owners: u32, n_min: u32) -> Result<(), SumError> {
         let corrupt = u64::from(self.corrupt_permille);
         if !(1..=MOST_CORRUPT).contains(&self.corrupt_permille) {
             return Err(setting("corrupt_permille", corrupt, 1, MOST_CORRUPT.into()));
@@ -241,6 +241,18 @@ impl Setup {
     /// Fewest owners with whom any phase may end.
     pub(super) fn need(&self) -> u32 {
         self.terms.quorum(self.owners()).max(self.session.n_min)
+    }
+
+    /// Fewest of `advertised` owners with whom any later phase may end. The degree of the graph
+    /// was computed for few drop-outs: were more allowed, a coordinator that sees the graph
+    /// could choose whom to leave out so that it falls apart.
+    pub(super) fn need_of(&self, advertised: usize) -> u32 {
+        let advertised = u32::try_from(advertised).unwrap_or(u32::MAX);
+        let hood = self.terms.neighbourhood(self.owners(), advertised);
+        if hood.is_ok_and(|hood| u32::from(hood.degree) + 1 >= advertised) {
+            return self.need();
+        }
+        self.need().max(advertised.saturating_sub(self.terms.dropouts(advertised)))
     }
 
     pub(super) fn key(&self, owner: OwnerId) -> Option<&PublicKey> {

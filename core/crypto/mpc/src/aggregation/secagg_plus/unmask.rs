@@ -1,6 +1,6 @@
 //! From shares to secrets to masks to the sum.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use curve25519_dalek::{RistrettoPoint, Scalar};
 use nexus_field::mask::{self, MaskKey, Sign};
@@ -119,12 +119,14 @@ impl Secrets {
                 points.insert(*owner, signed.mask.element().ok_or_else(bad)?);
             }
         }
-        for (gone, key) in &self.keys {
-            let partners = points.iter().filter(|(owner, _)| paired(shares, *gone, **owner));
-            let (partners, points): (Vec<OwnerId>, Vec<RistrettoPoint>) = partners.unzip();
+        for (gone, drawn) in partners(shares, &self.keys) {
+            let Some(key) = self.keys.get(&gone) else { continue };
+            let present = drawn.iter().filter_map(|owner| Some((*owner, *points.get(owner)?)));
+            let (partners, points): (Vec<OwnerId>, Vec<RistrettoPoint>) = present.unzip();
             // The owner that is gone would have applied the opposite of what its partner did.
-            let mask = |(to, common)| Way { session, from: *gone, to }.mask(common);
-            masks.extend(partners.into_iter().zip(&key.meet(&points)).map(|(to, c)| mask((to, c))));
+            let common = key.meet(&points);
+            let pairs = partners.into_iter().zip(&common);
+            masks.extend(pairs.map(|(to, common)| Way { session, from: gone, to }.mask(common)));
         }
         Ok(masks)
     }
@@ -153,9 +155,22 @@ fn place(shares: &Shares, holder: OwnerId) -> Option<u16> {
     u16::try_from(place + 1).ok()
 }
 
-fn paired(shares: &BTreeMap<OwnerId, Shares>, a: OwnerId, b: OwnerId) -> bool {
-    let drew = |from, to| shares.get(&from).is_some_and(|shares| place(shares, to).is_some());
-    drew(a, b) || drew(b, a)
+/// For each owner that is gone, those that it drew as neighbours and those that drew it.
+fn partners(
+    shares: &BTreeMap<OwnerId, Shares>,
+    gone: &BTreeMap<OwnerId, Secret>,
+) -> BTreeMap<OwnerId, BTreeSet<OwnerId>> {
+    let mut partners: BTreeMap<OwnerId, BTreeSet<OwnerId>> = BTreeMap::new();
+    for (from, shares) in shares {
+        for packet in &shares.packets {
+            for (a, b) in [(*from, packet.peer), (packet.peer, *from)] {
+                if gone.contains_key(&a) {
+                    partners.entry(a).or_default().insert(b);
+                }
+            }
+        }
+    }
+    partners
 }
 
 /// The sum without the masks, centred.

@@ -1,7 +1,5 @@
 //! Key generation with silent, crashing and lying members.
 
-use std::sync::LazyLock;
-
 use nexus_types::{Canonical, Digest, MemberId};
 
 use super::board::{Ended, Faults, First, Keyring, Liar, Nobody, shares_of};
@@ -13,149 +11,167 @@ use crate::threshold::{
     SessionError, Statement,
 };
 
-const SIZES: [u16; 3] = [4, 7, 16];
-
 type Lie = fn(&mut Body) -> bool;
-
-/// Runs key generation with as many liars as there may be, which are found out.
-fn found(lie: Lie, dealer: Option<Fault>, receiver: Option<Fault>) -> [Point; 3] {
-    SIZES.map(|size| {
-        let mut keyring = Keyring::new(size, u64::from(size));
-        let liars = keyring.committee.faulty();
-        let (shares, faults) = shares_of(keyring.generate(&First(liars, lie)), liars);
-        assert_eq!(faults, Faults::of(liars, dealer, receiver), "{size} members");
-        keyring.certify(&shares);
-        shares[0].public().key
-    })
-}
-
-/// As [`found`], for lies that come after the key is fixed: it is what it would have been.
-fn found_and_harmless(lie: Lie, fault: Fault) {
-    static HONEST: LazyLock<[Point; 3]> = LazyLock::new(|| found(|_| true, None, None));
-    assert_eq!(found(lie, Some(fault), None), *HONEST);
-}
 
 fn shift(point: &mut Point) {
     *point = Point::new(point.value() + Point::base(&1u8.into()).value());
 }
 
-#[test]
-fn without_liars_nobody_is_blamed() {
-    found(|_| true, None, None);
-}
-
-#[test]
-fn silent_members_are_left_out() {
-    found(|_| false, Some(Fault::Silent), None);
-}
-
-#[test]
-fn a_member_that_crashes_after_dealing_is_reconstructed() {
-    found_and_harmless(|body| matches!(body, Body::Deal(_)), Fault::Extraction);
-}
-
-#[test]
-fn wrong_shares_to_some_are_found() {
-    let lie: Lie = |body| {
-        if let Body::Deal(deal) = body {
-            deal.packets.last_mut().unwrap().0[1] ^= 1;
+const HONEST: Lie = |_| true;
+const SILENT: Lie = |_| false;
+const CRASHES_AFTER_DEALING: Lie = |body| matches!(body, Body::Deal(_));
+const WRONG_SHARE: Lie = |body| {
+    if let Body::Deal(deal) = body {
+        deal.packets.last_mut().unwrap().0[1] ^= 1;
+    }
+    true
+};
+const WRONG_SHARE_UNANSWERED: Lie = |body| WRONG_SHARE(body) && !matches!(body, Body::Answers(_));
+const OTHER_COMMITMENT: Lie = |body| {
+    if let Body::Deal(deal) = body {
+        shift(&mut deal.commitment[1]);
+    }
+    true
+};
+const LONGER: Lie = |body| {
+    if let Body::Deal(deal) = body {
+        deal.commitment.push(deal.commitment[0]);
+    }
+    true
+};
+const SHORTER: Lie = |body| {
+    if let Body::Deal(deal) = body {
+        deal.commitment.pop();
+    }
+    true
+};
+/// About a dealer that deals honestly.
+const FALSE_COMPLAINT: Lie = |body| {
+    if let Body::Complaints(dealers) = body {
+        *dealers = vec![MemberId(3)];
+    }
+    true
+};
+const UNPROVEN: Lie = |body| {
+    if let Body::Extraction(extraction) = body {
+        let mut bytes = borsh::to_vec(&extraction.proof).unwrap();
+        bytes[32] ^= 1;
+        extraction.proof = borsh::from_slice(&bytes).unwrap();
+    }
+    true
+};
+/// The proof holds: only the shares tell.
+const OTHER_PART: Lie = |body| {
+    if let Body::Extraction(extraction) = body {
+        shift(&mut extraction.commitment[1]);
+    }
+    true
+};
+const OTHER_PART_AND_WRONG_EXPOSURES: Lie = |body| {
+    if let Body::Accusations(exposures) | Body::Pool(exposures) = body {
+        for exposure in exposures {
+            exposure.share.value = Exponent(exposure.share.value.0 + exposure.share.value.0);
         }
-        true
+    }
+    OTHER_PART(body)
+};
+
+/// Member i tells the i-th lie.
+struct Lies(Vec<Lie>);
+
+impl Liar for Lies {
+    fn controls(&self, member: MemberId) -> bool {
+        member.index() < self.0.len()
+    }
+
+    fn post(&self, mut honest: Statement, _: &[Vec<u8>]) -> Option<Statement> {
+        self.0[honest.author.index()](&mut honest.body).then_some(honest)
+    }
+}
+
+fn run(size: u16, lies: Vec<Lie>) -> (Point, Faults) {
+    let mut keyring = Keyring::new(size, u64::from(size));
+    let liars = u16::try_from(lies.len()).unwrap();
+    let (shares, faults) = shares_of(keyring.generate(&Lies(lies)), liars);
+    keyring.certify(&shares);
+    (shares[0].public().key, faults)
+}
+
+/// As many members as may be faulty tell one lie, and are found out.
+fn found(lie: Lie, dealer: Option<Fault>, receiver: Option<Fault>) -> [Point; 2] {
+    [4, 7].map(|size| {
+        let liars = (size - 1) / 3;
+        let (key, faults) = run(size, vec![lie; usize::from(liars)]);
+        assert_eq!(faults, Faults::of(liars, dealer, receiver), "{size} members");
+        key
+    })
+}
+
+/// As [`found`], for lies that come after the key is fixed: it is what it would have been.
+fn found_and_harmless(lie: Lie) {
+    assert_eq!(found(lie, Some(Fault::Extraction), None), found(HONEST, None, None));
+}
+
+/// Lies in the first phases.
+#[test]
+fn who_deals_or_complains_wrongly_is_named_and_the_others_go_on() {
+    found(SILENT, Some(Fault::Silent), None);
+    found(WRONG_SHARE, Some(Fault::Opening), None);
+    found(WRONG_SHARE_UNANSWERED, Some(Fault::Unanswered), None);
+    found(OTHER_COMMITMENT, Some(Fault::Complaints), None);
+    found(LONGER, Some(Fault::Silent), None);
+    found(SHORTER, Some(Fault::Silent), None);
+    found(FALSE_COMPLAINT, None, Some(Fault::FalseComplaint));
+}
+
+/// Lies in the last.
+#[test]
+fn parts_of_the_key_that_are_not_shown_are_reconstructed() {
+    found_and_harmless(CRASHES_AFTER_DEALING);
+    found_and_harmless(UNPROVEN);
+    found_and_harmless(OTHER_PART);
+    found_and_harmless(OTHER_PART_AND_WRONG_EXPOSURES);
+}
+
+#[test]
+fn sixteen_members_get_a_key_whatever_five_of_them_do() {
+    let expect = |lies: Vec<Lie>, dealers: &[(u16, Fault)], receivers: &[(u16, Fault)]| {
+        let (key, faults) = run(16, lies);
+        let by_member = |faults: &[(u16, Fault)]| {
+            faults.iter().map(|&(member, fault)| (MemberId(member), fault)).collect()
+        };
+        let expected = Faults { dealers: by_member(dealers), receivers: by_member(receivers) };
+        assert_eq!(faults, expected);
+        key
     };
-    found(lie, Some(Fault::Opening), None);
-}
-
-#[test]
-fn who_does_not_answer_is_left_out() {
-    let lie: Lie = |body| {
-        if let Body::Deal(deal) = body {
-            deal.packets.last_mut().unwrap().0[1] ^= 1;
-        }
-        !matches!(body, Body::Answers(_))
-    };
-    found(lie, Some(Fault::Unanswered), None);
-}
-
-#[test]
-fn commitments_that_fit_no_share_are_found() {
-    let lie: Lie = |body| {
-        if let Body::Deal(deal) = body {
-            shift(&mut deal.commitment[1]);
-        }
-        true
-    };
-    found(lie, Some(Fault::Complaints), None);
-}
-
-#[test]
-fn commitments_of_another_degree_are_refused() {
-    let longer: Lie = |body| {
-        if let Body::Deal(deal) = body {
-            deal.commitment.push(deal.commitment[0]);
-        }
-        true
-    };
-    let shorter: Lie = |body| {
-        if let Body::Deal(deal) = body {
-            deal.commitment.pop();
-        }
-        true
-    };
-    found(longer, Some(Fault::Silent), None);
-    found(shorter, Some(Fault::Silent), None);
-}
-
-#[test]
-fn false_complaints_hurt_their_authors_only() {
-    let lie: Lie = |body| {
-        if let Body::Complaints(dealers) = body {
-            // The last member deals honestly in every committee.
-            *dealers = vec![MemberId(3)];
-        }
-        true
-    };
-    found(lie, None, Some(Fault::FalseComplaint));
-}
-
-#[test]
-fn an_unproven_part_of_the_key_is_reconstructed() {
-    let lie: Lie = |body| {
-        if let Body::Extraction(extraction) = body {
-            let mut bytes = borsh::to_vec(&extraction.proof).unwrap();
-            bytes[32] ^= 1;
-            extraction.proof = borsh::from_slice(&bytes).unwrap();
-        }
-        true
-    };
-    found_and_harmless(lie, Fault::Extraction);
-}
-
-#[test]
-fn another_polynomial_in_the_second_phase_is_reconstructed() {
-    // The proof holds: only the shares tell.
-    let lie: Lie = |body| {
-        if let Body::Extraction(extraction) = body {
-            shift(&mut extraction.commitment[1]);
-        }
-        true
-    };
-    found_and_harmless(lie, Fault::Extraction);
-}
-
-#[test]
-fn false_accusations_and_wrong_pooled_shares_change_nothing() {
-    let lie: Lie = |body| {
-        if let Body::Extraction(extraction) = body {
-            shift(&mut extraction.commitment[1]);
-        }
-        if let Body::Accusations(exposures) | Body::Pool(exposures) = body {
-            for exposure in exposures {
-                exposure.share.value = Exponent(exposure.share.value.0 + exposure.share.value.0);
-            }
-        }
-        true
-    };
-    found_and_harmless(lie, Fault::Extraction);
+    let honest = expect(vec![], &[], &[]);
+    expect(
+        vec![SILENT, CRASHES_AFTER_DEALING, WRONG_SHARE, WRONG_SHARE_UNANSWERED, OTHER_PART],
+        &[
+            (0, Fault::Silent),
+            (1, Fault::Extraction),
+            (2, Fault::Opening),
+            (3, Fault::Unanswered),
+            (4, Fault::Extraction),
+        ],
+        &[],
+    );
+    expect(
+        vec![OTHER_COMMITMENT, LONGER, FALSE_COMPLAINT, UNPROVEN, OTHER_PART_AND_WRONG_EXPOSURES],
+        &[
+            (0, Fault::Complaints),
+            (1, Fault::Silent),
+            (3, Fault::Extraction),
+            (4, Fault::Extraction),
+        ],
+        &[(2, Fault::FalseComplaint)],
+    );
+    let late = expect(
+        vec![CRASHES_AFTER_DEALING, UNPROVEN, OTHER_PART, OTHER_PART_AND_WRONG_EXPOSURES, UNPROVEN],
+        &[0, 1, 2, 3, 4].map(|dealer| (dealer, Fault::Extraction)),
+        &[],
+    );
+    assert_eq!(late, honest);
 }
 
 /// Seals wrong shares properly and opens them as they are: only the commitment tells.

@@ -76,6 +76,8 @@ impl Gathered {
         }
         length("words", masked.words().len(), setup.words())?;
         length("packets", packets.len(), setup.layout.members().into())?;
+        let bytes = setup.packet_bytes();
+        packets.iter().try_for_each(|packet| length("bytes of a packet", packet.0.len(), bytes))?;
         if masked.digest() != header.masked
             || !packets.iter().map(packet_digest).eq(header.packets.iter().copied())
         {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use borsh::{BorshDeserialize, BorshSerialize};
 pub(super) use finish::{add, leaf_rows};
 use gather::{Gathered, Survivors};
-use nexus_types::{Canonical, Digest, MemberId, OwnerId, borsh};
+use nexus_types::{Canonical, Digest, MemberId, OwnerId, borsh, peek_tag, tag_of};
 
 use super::checks::{self, decoded};
 use super::masked::Masked;
@@ -115,6 +115,9 @@ impl Collector {
         if self.setup.member_key(from).is_none() {
             return Err(Refusal::Stranger);
         }
+        if self.expected().is_none_or(|domain| is_another(domain, bytes)) {
+            return Err(Refusal::OutOfTurn);
+        }
         match &mut self.state.phase {
             Phase::Gather => {
                 let verdict: Verdict = decoded(bytes)?;
@@ -136,6 +139,16 @@ impl Collector {
             Phase::Over => return Err(Refusal::OutOfTurn),
         }
         Ok(Vec::new())
+    }
+
+    /// The domain of what members send in this phase.
+    const fn expected(&self) -> Option<&'static str> {
+        match self.state.phase {
+            Phase::Gather => Some(Verdict::DOMAIN),
+            Phase::Vote { .. } => Some(Vote::DOMAIN),
+            Phase::Answer { .. } => Some(SumShares::DOMAIN),
+            Phase::Over => None,
+        }
     }
 
     /// Members of whom something is expected: all but those that were set aside.
@@ -209,6 +222,14 @@ impl Collector {
             Phase::Over => Vec::new(),
         }
     }
+}
+
+/// Whether the bytes are a member's message of another phase than that of `domain`: late, but
+/// not malformed.
+fn is_another(domain: &str, bytes: &[u8]) -> bool {
+    let tag = peek_tag(bytes);
+    let others = [Verdict::DOMAIN, Vote::DOMAIN, SumShares::DOMAIN];
+    others.iter().any(|other| *other != domain && Some(tag_of(other)) == tag)
 }
 
 /// How many there are: never more than owners or members fit into a number.

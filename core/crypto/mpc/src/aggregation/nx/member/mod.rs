@@ -6,7 +6,9 @@
 //!                              └──────certificate──────────────────────► answer
 //! ```
 //! What it must never do twice it writes down first: [`MemberEffect::Persist`] comes before the
-//! [`MemberEffect::Send`] that it protects.
+//! [`MemberEffect::Send`] that it protects. Checked packets alone are no such thing: a member that
+//! dies before its vote has lost those that no snapshot held, cannot vote, and is missed as a
+//! silent one. Who wants to survive that takes a [`Member::snapshot`] now and then.
 
 mod slot;
 

@@ -237,6 +237,50 @@ fn a_coordinator_goes_on_from_its_snapshot_in_every_phase() {
 }
 
 #[test]
+fn a_late_message_of_a_member_is_late_and_not_malformed() {
+    let mut world = World::new(&Plan::of(2, 3));
+    let mut late = Vec::new();
+    for id in 0..2 {
+        let message = world.message(id, &[1; 3]);
+        let packets = world.collector.receive(Peer::Owner(OwnerId(id)), &message).unwrap();
+        let MemberEffect::Send(verdict) =
+            world.members[0].receive(&packets[0].message).unwrap().remove(0)
+        else {
+            panic!()
+        };
+        late.push(verdict);
+        world.pass(packets);
+    }
+    let member = Peer::Member(MemberId(0));
+    let junk = world.collector.receive(member, b"junk");
+    assert!(matches!(junk, Err(Refusal::Malformed { .. })));
+    while world.collector.close().is_ok_and(|progress| match progress {
+        Progress::Continue(messages) => {
+            assert_eq!(world.collector.receive(member, &late[0]), Err(Refusal::OutOfTurn));
+            for outgoing in &messages {
+                let Peer::Member(id) = outgoing.to else { panic!() };
+                for effect in world.members[id.index()].receive(&outgoing.message).unwrap() {
+                    let MemberEffect::Send(reply) = effect else { continue };
+                    world.collector.receive(outgoing.to, &reply).unwrap();
+                    if id == MemberId(0) {
+                        late.push(reply);
+                    }
+                }
+            }
+            true
+        }
+        Progress::Done(opened) => {
+            assert_eq!(opened.sum, [2; 3]);
+            false
+        }
+    }) {}
+    assert_eq!(late.len(), 4, "two verdicts, a vote and an answer");
+    for message in late {
+        assert_eq!(world.collector.receive(member, &message), Err(Refusal::OutOfTurn));
+    }
+}
+
+#[test]
 fn members_that_say_nothing_are_set_aside() {
     let mut world = World::new(&Plan::of(9, 3));
     world.silent = [MemberId(2)].into();

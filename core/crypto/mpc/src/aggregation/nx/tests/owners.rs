@@ -6,7 +6,7 @@ use nexus_types::{Canonical, Digest, MemberId, OwnerId};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::programs::{Forgery, certified_by, false_complaint, forge, lie, without};
+use super::programs::{Forgery, certified_by, false_complaint, forge, lie, short_lie, without};
 use super::world::{Plan, World, plain_sum};
 use crate::aggregation::nx::{Contribution, MemberEffect, Transcript, audit, challenge};
 use crate::aggregation::{
@@ -98,6 +98,15 @@ fn three_rounds_of_leaves_isolate_a_forger() {
 
 /// Lets `liars` answer, and `silent` members not.
 fn with_liars(members: u16, liars: &[u16], silent: &[u16]) -> (Vec<i64>, Result<Opened, SumError>) {
+    with_lies(members, liars, silent, lie)
+}
+
+fn with_lies(
+    members: u16,
+    liars: &[u16],
+    silent: &[u16],
+    lie: fn(&[u8]) -> Vec<u8>,
+) -> (Vec<i64>, Result<Opened, SumError>) {
     let mut world = World::new(&Plan { members, ..Plan::of(3, 20) });
     let values: BTreeMap<_, _> = (0..3).map(|id| (id, world.values())).collect();
     for (&id, values) in &values {
@@ -141,6 +150,13 @@ fn lying_members_change_nothing_and_are_named() {
         let audited = audit(&Transcript::decode(&opened.transcript.unwrap()).unwrap()).unwrap();
         assert_eq!((audited.sum, audited.liars), (opened.sum, opened.liars));
     }
+}
+
+#[test]
+fn a_lie_that_leaves_the_key_short_is_found_by_the_errors_it_leaves_behind() {
+    let (sum, result) = with_lies(4, &[0], &[], short_lie);
+    let opened = result.unwrap();
+    assert_eq!((opened.sum, opened.liars), (sum, vec![MemberId(0)]));
 }
 
 #[test]
@@ -248,6 +264,9 @@ fn messages_that_are_not_the_owners_own_are_refused() {
     let fewer = change(&|m| m.packets.truncate(3));
     let refused = world.collector.receive(from(0), &fewer);
     assert!(matches!(refused, Err(Refusal::Length { got: 3, expected: 4, .. })));
+    let longer = change(&|m| m.packets[1].0.push(0));
+    let refused = world.collector.receive(from(0), &longer);
+    assert!(matches!(refused, Err(Refusal::Length { .. })), "it would not reach the member");
     // A copy under another name fails at the signature, and signed anew at the packets' context.
     let copied = change(&|m| m.header.owner = OwnerId(1));
     assert_eq!(world.collector.receive(from(1), &copied), Err(Refusal::Signature));

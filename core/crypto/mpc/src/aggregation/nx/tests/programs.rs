@@ -98,6 +98,19 @@ pub(super) fn lie(answer: &[u8]) -> Vec<u8> {
     answer.sign(&identity).encode().unwrap()
 }
 
+/// The answer of the first of four members that knows how shares are combined: with the next two,
+/// its lie moves the sum of the keys by one in one coefficient, which is still short.
+pub(super) fn short_lie(answer: &[u8]) -> Vec<u8> {
+    let mut answer = SumShares::decode(answer).unwrap();
+    // Lagrange's coefficient of point 1 among 1, 2, 3 at -1 is 6.
+    let shift = Fp::new(6).inverse().unwrap();
+    for row in &mut answer.rows {
+        row[0] += shift;
+    }
+    let identity = member_identity(answer.member);
+    answer.sign(&identity).encode().unwrap()
+}
+
 /// A member's complaint about a packet that is perfectly good.
 pub(super) fn false_complaint(verdict: &[u8]) -> Vec<u8> {
     let mut verdict = Verdict::decode(verdict).unwrap();

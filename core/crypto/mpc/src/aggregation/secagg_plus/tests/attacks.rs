@@ -7,16 +7,17 @@ use curve25519_dalek::Scalar;
 use nexus_field::mask::{self, Sign};
 use nexus_types::{Canonical, OwnerId};
 
-use super::stage::{Stage, decoded_to, identity, message_to, peer, rng, session};
+use super::stage::{Stage, decoded_to, identity, index, message_to, peer, rng, session};
 use crate::aggregation::secagg_plus::check::Weakness;
 use crate::aggregation::secagg_plus::message::{
-    Certificate, Delivery, Directory, Masked, Proposal, Reveal, Share, Shares, Signed, Vote,
+    Advert, Certificate, Delivery, Directory, Masked, Proposal, Reveal, Share, Shares, Signed, Vote,
 };
 use crate::aggregation::secagg_plus::secret::{Point, Secret, Way, own_mask};
-use crate::aggregation::secagg_plus::{Owner, Terms};
+use crate::aggregation::secagg_plus::{Collector, Owner, Terms};
 use crate::aggregation::{
     Collector as _, Contributor, Outgoing, Progress, Refusal, Session, SumError,
 };
+use crate::identity::Signature;
 use crate::sharing::lagrange_at_zero;
 
 fn secret_of(
@@ -53,7 +54,7 @@ impl Evil {
         let directories = stage.close();
         let mut shares = BTreeMap::new();
         for Outgoing { to, message } in &directories {
-            let at = super::stage::index(*to);
+            let at = index(*to);
             let answer = stage.answer(at, message).unwrap();
             stage.coordinator.receive(*to, &answer).unwrap();
             let sent = Shares::decode(&answer).unwrap();
@@ -78,7 +79,7 @@ impl Evil {
         &mut self,
         asked: &[OwnerId],
         survivors: &[OwnerId],
-        views: &[(OwnerId, crate::identity::Signature)],
+        views: &[(OwnerId, Signature)],
     ) -> Vec<Refusal> {
         let session = self.stage.session.manifest;
         let proposal = Proposal { session, survivors: survivors.to_vec() }.encode().unwrap();
@@ -150,7 +151,7 @@ fn split_view(weakness: Option<Weakness>) -> (Evil, Option<Vec<i64>>) {
     evil.stage.owners.iter_mut().for_each(|owner| owner.weakness = weakness);
     let mut masked = BTreeMap::new();
     for Outgoing { to, message } in &deliveries {
-        let answer = evil.stage.answer(super::stage::index(*to), message).unwrap();
+        let answer = evil.stage.answer(index(*to), message).unwrap();
         let sent = Masked::decode(&answer).unwrap();
         masked.insert(sent.owner, sent);
     }
@@ -182,7 +183,9 @@ fn two_sets_of_survivors_open_a_victim_unless_a_quorum_must_vote() {
 /// The victim is told that most of its neighbours did not share, so it masks with few others, who
 /// are then said to have dropped out; the others hold its shares all the same.
 fn false_view(weakness: Option<Weakness>) -> (Evil, Option<Vec<i64>>) {
-    let (mut evil, deliveries) = Evil::new(60, SPARSE, 12);
+    // Many may drop out, or an owner would not believe that so few of its neighbours shared.
+    let terms = Terms { dropout_permille: 300, ..SPARSE };
+    let (mut evil, deliveries) = Evil::new(60, terms, 12);
     evil.stage.owners.iter_mut().for_each(|owner| owner.weakness = weakness);
     let few: Vec<OwnerId> =
         evil.neighbours(VICTIM).into_iter().take(evil.threshold().into()).collect();
@@ -196,7 +199,7 @@ fn false_view(weakness: Option<Weakness>) -> (Evil, Option<Vec<i64>>) {
             delivery.packets.clear();
         }
         let bytes = delivery.encode().unwrap();
-        let answer = evil.stage.answer(super::stage::index(*to), &bytes).unwrap();
+        let answer = evil.stage.answer(index(*to), &bytes).unwrap();
         let sent = Masked::decode(&answer).unwrap();
         victims.insert(sent.owner, sent);
     }
@@ -232,8 +235,7 @@ fn a_coordinator_in_everybodys_place_needs_the_owner_to_believe_its_list() {
     }
     let forged = Session { owners: Arc::new(keys), ..sham.session.clone() };
     sham.values[1..].iter_mut().for_each(|values| *values = vec![0; 3]);
-    sham.coordinator =
-        crate::aggregation::secagg_plus::Collector::new(forged.clone(), terms).unwrap();
+    sham.coordinator = Collector::new(forged.clone(), terms).unwrap();
     for id in 0..4 {
         let identity = if id == 0 { identity(0) } else { identity(100 + id) };
         // The fault: whose keys count comes from the coordinator.
@@ -241,7 +243,7 @@ fn a_coordinator_in_everybodys_place_needs_the_owner_to_believe_its_list() {
             Owner::new(forged.clone(), terms, OwnerId(id), identity).unwrap();
     }
     let mut real =
-        Owner::new(session("round 1", 4, 3, &terms), terms, OwnerId(0), identity(0)).unwrap();
+        Owner::new(session("round 1", 4, 3, terms), terms, OwnerId(0), identity(0)).unwrap();
     let (mut one, values) = (rng(1), sham.values[0].clone());
     assert!(real.contribute(&mut one, &values).is_ok());
     sham.owners[0] = Owner::new(forged, terms, OwnerId(0), identity(0)).unwrap();
@@ -250,8 +252,7 @@ fn a_coordinator_in_everybodys_place_needs_the_owner_to_believe_its_list() {
 
     // The real owner has the job's list. It advertised the same keys to a second sham.
     let directory = |mut advert: Vec<Signed>| {
-        let own = crate::aggregation::secagg_plus::message::Advert::decode(&real.sent().unwrap())
-            .unwrap();
+        let own = Advert::decode(&real.sent().unwrap()).unwrap();
         advert[0] = own.keys;
         Directory { session: own.session, keys: advert }.encode().unwrap()
     };
@@ -392,9 +393,8 @@ fn a_second_round_shows_nothing_of_the_first() {
     let terms = Terms::default();
     let masked = |name: &str, seed: u64, values: i64| {
         let mut stage = Stage::new(4, 1, terms, seed).unwrap();
-        let session = session(name, 4, 1, &terms);
-        stage.coordinator =
-            crate::aggregation::secagg_plus::Collector::new(session.clone(), terms).unwrap();
+        let session = session(name, 4, 1, terms);
+        stage.coordinator = Collector::new(session.clone(), terms).unwrap();
         for id in 0..4 {
             stage.owners[id as usize] =
                 Owner::new(session.clone(), terms, OwnerId(id), identity(id)).unwrap();
@@ -418,7 +418,7 @@ fn owners_that_lie_about_shares_do_not_change_the_sum() {
     let gone = [(4, 2)].into();
     let messages = stage.until(4, &gone);
     for (at, Outgoing { to, message }) in messages.iter().enumerate() {
-        let answer = stage.answer(super::stage::index(*to), message).unwrap();
+        let answer = stage.answer(index(*to), message).unwrap();
         let mut reveal = Reveal::decode(&answer).unwrap();
         if at == 1 {
             for (_, share) in &mut reveal.shares {
@@ -438,7 +438,7 @@ fn shares_of_no_secret_are_named() {
     let mut stage = Stage::new(5, 2, Terms::default(), 18).unwrap();
     let messages = stage.until(4, &BTreeMap::new());
     for Outgoing { to, message } in &messages {
-        let answer = stage.answer(super::stage::index(*to), message).unwrap();
+        let answer = stage.answer(index(*to), message).unwrap();
         let mut reveal = Reveal::decode(&answer).unwrap();
         let (Share::Own(secret) | Share::Key(secret)) = &mut reveal.shares[0].1;
         secret.0 += Scalar::ONE;

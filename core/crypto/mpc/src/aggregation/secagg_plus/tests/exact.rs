@@ -189,7 +189,7 @@ fn killed_anywhere_the_sum_is_the_same() {
 fn snapshots_of_another_sum_do_not_fit() {
     let terms = Terms::default();
     let stage = Stage::new(4, 2, terms, 1).unwrap();
-    let other = session("round 2", 4, 2, &terms);
+    let other = session("round 2", 4, 2, terms);
     let snapshot = stage.coordinator.snapshot();
     let back = Collector::restore(other.clone(), terms, &snapshot);
     assert!(matches!(back, Err(SumError::Snapshot { .. })));
@@ -203,7 +203,7 @@ fn snapshots_of_another_sum_do_not_fit() {
     let back = Owner::restore(other, terms, OwnerId(0), identity, &snapshot);
     assert!(matches!(back, Err(SumError::Snapshot { .. })));
     let identity = Arc::clone(&stage.identities[1]);
-    let stranger = Owner::new(stage.session.clone(), terms, OwnerId(0), identity);
+    let stranger = Owner::new(stage.session, terms, OwnerId(0), identity);
     assert!(matches!(stranger, Err(SumError::Key { .. })));
     assert_eq!(peer(0), crate::aggregation::Peer::Owner(OwnerId(0)));
 }

@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 use std::f64::consts::LN_2;
 
-use nexus_types::OwnerId;
+use nexus_types::{Canonical, OwnerId};
 
-use super::stage::{Stage, decoded_to, rng, session};
+use super::stage::{Stage, message_to, rng, session};
 use crate::aggregation::secagg_plus::message::Shares;
 use crate::aggregation::secagg_plus::{Collector, Neighbourhood, Terms};
-use crate::aggregation::{Session, SumError};
-use nexus_types::Canonical;
+use crate::aggregation::{Contributor, Session, SumError};
 
 const CORRUPT: [u16; 4] = [50, 100, 200, 330];
 
@@ -57,7 +56,7 @@ fn two_quorums_share_an_honest_owner() {
 #[test]
 fn what_cannot_be_is_refused_with_its_limits() {
     let refused = |terms: Terms, owners: u32, n_min: u32| {
-        let session = Session { n_min, ..session("r", owners, 1, &terms) };
+        let session = Session { n_min, ..session("r", owners, 1, terms) };
         match Collector::new(session, terms) {
             Err(SumError::Setting { setting, got, least, most }) => (setting, got, least, most),
             other => panic!("{other:?}"),
@@ -108,7 +107,7 @@ impl Chances {
 /// Sum over sizes of the chance that the honest survivors fall into two parts, each with enough
 /// holders among itself and the corrupt to be opened, and no draw from one part into the other.
 /// The silent are chosen by the enemy, who sees all draws: the union bound is over them too.
-fn split(owners: u32, terms: &Terms) -> f64 {
+fn split(owners: u32, terms: Terms) -> f64 {
     let hood = terms.neighbourhood(owners, owners).unwrap();
     let (k, t, others) = (u32::from(hood.degree), u32::from(hood.threshold), owners - 1);
     let (corrupt, quorum) = (terms.corrupt(owners), terms.quorum(owners));
@@ -143,7 +142,7 @@ fn no_part_of_the_survivors_can_be_opened_alone() {
             let terms = terms(corrupt);
             let hood = terms.neighbourhood(owners, owners).unwrap();
             if u32::from(hood.degree) < owners - 1 {
-                let bits = -split(owners, &terms).log2();
+                let bits = -split(owners, terms).log2();
                 assert!(bits > 39.0, "{owners} {corrupt} {hood:?}: 2^-{bits}");
             }
         }
@@ -159,20 +158,20 @@ fn neighbours_are_drawn_evenly_and_by_the_owner_alone() {
     let mut stage = Stage::new(60, 0, terms, 9).unwrap();
     let degree = stage.terms.neighbourhood(60, 60).unwrap().degree;
     let messages = stage.until(1, &[].into());
-    let directory = super::stage::message_to(&messages, 0);
+    let directory = message_to(&messages, 0);
     let mut drawn = [0u32; 60];
     for seed in 0..120 {
         let mut owner = stage.owners[0].clone();
-        let answer =
-            crate::aggregation::Contributor::receive(&mut owner, &mut rng(seed), &directory);
+        let answer = owner.receive(&mut rng(seed), &directory);
         let shares = Shares::decode(&answer.unwrap().unwrap()).unwrap();
         let peers: BTreeSet<OwnerId> = shares.packets.iter().map(|packet| packet.peer).collect();
         assert_eq!(peers.len(), usize::from(degree));
-        peers.iter().for_each(|peer| drawn[peer.index()] += 1);
+        for peer in &peers {
+            drawn[peer.index()] += 1;
+        }
     }
     assert_eq!(drawn[0], 0);
     let mean = 120.0 * f64::from(degree) / 59.0;
     let spread = (mean * (1.0 - f64::from(degree) / 59.0)).sqrt();
     assert!(drawn[1..].iter().all(|count| (f64::from(*count) - mean).abs() < 4.5 * spread));
-    let _: crate::aggregation::secagg_plus::message::Directory = decoded_to(&messages, 3);
 }

@@ -29,7 +29,7 @@ pub(super) fn identity(number: u32) -> Arc<Identity> {
     Arc::new(Identity::from_secret(secret))
 }
 
-pub(super) fn session(manifest: &str, owners: u32, values: u32, terms: &Terms) -> Session {
+pub(super) fn session(manifest: &str, owners: u32, values: u32, terms: Terms) -> Session {
     let keys = OwnerId::all(owners).map(|id| (id, identity(id.0).public())).collect();
     Session {
         manifest: Digest::of("test manifest", manifest.as_bytes()),
@@ -45,7 +45,7 @@ pub(super) fn rng(seed: u64) -> ChaCha12Rng {
 
 impl Stage {
     pub(super) fn new(owners: u32, values: u32, terms: Terms, seed: u64) -> Result<Self, SumError> {
-        let session = session("round 1", owners, values, &terms);
+        let session = session("round 1", owners, values, terms);
         let identities: Vec<_> = (0..owners).map(identity).collect();
         let mut rng = rng(seed);
         let mut value = || {
