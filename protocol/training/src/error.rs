@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use nexus_types::{CodecError, Round};
+use nexus_mpc::aggregation::SumError;
+use nexus_mpc::quantise::QuantiseError;
+use nexus_types::{CodecError, MemberId, Round};
 
 use crate::record::Dropped;
 
@@ -94,6 +96,55 @@ pub enum TrainingError {
         /// Who is missing, and why.
         missing: Vec<Dropped>,
     },
+    /// Too few members of the committee answered, however often they were asked.
+    #[error(
+        "{}: {have} members of the committee answered, {need} are needed; missing: {}",
+        Stage(*round), names(missing)
+    )]
+    CommitteeLost {
+        /// The round; 0 is the statistics stage.
+        round: Round,
+        /// Members that answered.
+        have: u32,
+        /// Members needed.
+        need: u32,
+        /// Who is missing.
+        missing: Vec<MemberId>,
+    },
+    /// A masked sum could not be opened, however often it was tried.
+    #[error("{}: {source}", Stage(*round))]
+    Sum {
+        /// The round; 0 is the statistics stage.
+        round: Round,
+        /// Why, the last time.
+        source: SumError,
+    },
+    /// A masked sum was opened, and its figures are impossible: an owner sent false ones.
+    #[error(
+        "the {what} in the sum are {got}, they are from {least} to {most} if owners are honest"
+    )]
+    Figures {
+        /// Which figures.
+        what: &'static str,
+        /// Their sum.
+        got: f64,
+        /// The smallest possible.
+        least: f64,
+        /// The largest possible.
+        most: f64,
+    },
+    /// The engine of masked sums refuses.
+    #[error(transparent)]
+    Masking(#[from] SumError),
+    /// A number cannot be written as the integers of a masked sum.
+    #[error(transparent)]
+    Quantise(#[from] QuantiseError),
+    /// The machine needs the key of its party for masked sums.
+    #[error("a job with masked sums needs the key of its {party}")]
+    NoIdentity {
+        /// Whose.
+        party: &'static str,
+    },
     /// A snapshot is of another job, or contradicts its plan.
     #[error("the snapshot does not fit the plan: {problem}")]
     Snapshot {
@@ -114,6 +165,10 @@ impl fmt::Display for Stage {
             round => write!(f, "round {round}"),
         }
     }
+}
+
+fn names(members: &[MemberId]) -> String {
+    members.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 struct Missing<'a>(&'a [Dropped]);

@@ -65,7 +65,7 @@
 //!
 //! | | bytes |
 //! |---|---|
-//! | task, to each owner asked | 4P + 8S + 65; SCAFFOLD 8P + 4N + 8S + 65 |
+//! | task, to each owner asked | 4P + 8S + 66; SCAFFOLD 8P + 4N + 8S + 66 |
 //! | update | 4P + 117 |
 //! | coordinator, mean or norm bound | 24P, + 4P for FedAvgM, + 8P for adaptive strategies, + 24P for SCAFFOLD |
 //! | coordinator, rules that keep updates | 4Pn + 8P |
@@ -85,9 +85,10 @@
 //! use std::{collections::VecDeque, time::Duration};
 //! use nexus_training::{
 //!     Coordinator, CoordinatorEffect, CoordinatorEvent, LocalResult, MAX_EXAMPLE_CAP, Participant,
-//!     ParticipantEffect, ParticipantEvent, Plan, Rule, Strategy, Weighting,
+//!     ParticipantEffect, ParticipantEvent, Peer, Plan, Protection, Rule, Strategy, Weighting,
 //! };
 //! use nexus_types::{Digest, JobId, ModelHash, OwnerId, Seed, Timestamp};
+//! use rand_chacha::rand_core::SeedableRng;
 //!
 //! let plan = Plan {
 //!     job: JobId(Digest::of("example job", b"")),
@@ -96,12 +97,14 @@
 //!     round_deadline: Duration::from_secs(30), attempts: 3,
 //!     strategy: Strategy::FedAvg, rule: Rule::Mean,
 //!     weighting: Weighting::Uniform, example_cap: MAX_EXAMPLE_CAP,
-//!     seed: Seed::from_number(1),
+//!     seed: Seed::from_number(1), protection: Protection::Clear,
 //! };
 //! let mut coordinator = Coordinator::new(plan.clone())?;
 //! let mut owners: Vec<Participant> =
 //!     OwnerId::all(2).map(|id| Participant::new(plan.clone(), id)).collect::<Result<_, _>>()?;
 //!
+//! // Masked sums draw from it; it must be the operating system's then.
+//! let mut rng = rand_chacha::ChaCha12Rng::seed_from_u64(1);
 //! let now = Timestamp(0);
 //! let mut effects = VecDeque::from(coordinator.step(now, CoordinatorEvent::Start)?);
 //! let model = loop {
@@ -110,9 +113,9 @@
 //!             let begin = CoordinatorEvent::Begin { parameters: vec![0.0] };
 //!             effects.extend(coordinator.step(now, begin)?);
 //!         }
-//!         CoordinatorEffect::Send { to, message } => {
+//!         CoordinatorEffect::Send { to: Peer::Owner(to), message } => {
 //!             let owner = &mut owners[to.index()];
-//!             let mut todo = VecDeque::from(owner.step(ParticipantEvent::Message(&message))?);
+//!             let mut todo = VecDeque::from(owner.step(&mut rng, ParticipantEvent::Message(&message))?);
 //!             while let Some(effect) = todo.pop_front() {
 //!                 match effect {
 //!                     ParticipantEffect::Train(task) => {
@@ -122,10 +125,10 @@
 //!                             delta: vec![-0.5 * gradient], examples: 10, loss_sum: 0.0,
 //!                             steps: 1, displacement: 0.5,
 //!                         };
-//!                         todo.extend(owner.step(ParticipantEvent::Trained(task.id, result))?);
+//!                         todo.extend(owner.step(&mut rng, ParticipantEvent::Trained(task.id, result))?);
 //!                     }
 //!                     ParticipantEffect::Send(bytes) => {
-//!                         let event = CoordinatorEvent::Message { from: to, bytes: &bytes };
+//!                         let event = CoordinatorEvent::Message { from: Peer::Owner(to), bytes: &bytes };
 //!                         effects.extend(coordinator.step(now, event)?);
 //!                     }
 //!                     _ => {}
@@ -160,17 +163,28 @@ mod message;
 mod participant;
 mod plan;
 mod record;
+mod replay;
 mod rule;
+mod secure;
 mod server;
 mod strategy;
 
 pub use coordinator::{Coordinator, CoordinatorEffect, CoordinatorEvent};
 pub use error::TrainingError;
 pub use message::{Answer, MAX_MAGNITUDE, MAX_STATISTIC, Task, TaskId, TrainTask, Update};
+pub use nexus_mpc::Identity;
+pub use nexus_mpc::aggregation::Peer;
+pub use nexus_mpc::aggregation::nx::Restored;
 pub use participant::{
     LocalResult, LocalTask, Participant, ParticipantEffect, ParticipantEvent, Refusal,
 };
-pub use plan::{MAX_ATTEMPTS, MAX_EXAMPLE_CAP, Plan, Weighting};
-pub use record::{DropReason, Dropped, RoundRecord};
+pub use plan::{MAX_ATTEMPTS, MAX_EXAMPLE_CAP, Plan, Protection, Weighting};
+pub use record::{CommitteeRecord, DropReason, Dropped, RoundRecord};
+pub use replay::{Replay, ReplayError, Replayed};
 pub use rule::Rule;
+pub use secure::{
+    EngineManifest, EngineTerms, JobTerms, MAX_SUM_ATTEMPTS, MIN_SUM_OWNERS, Manifest,
+    ManifestRefusal, Member, MemberAnswer, MemberEffect, MemberRefusal, MemberTask, SignedManifest,
+    SignedPacketKey, SumRecord,
+};
 pub use strategy::Strategy;

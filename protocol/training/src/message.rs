@@ -2,10 +2,11 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use nexus_types::limits::{MAX_MESSAGE_BYTES, MAX_TEXT_BYTES};
-use nexus_types::{Canonical, JobId, ModelHash, Round};
+use nexus_types::{Canonical, CodecError, Digest, JobId, ModelHash, Round};
 
 use crate::plan::Plan;
 use crate::record::DropReason;
+use crate::secure::SignedManifest;
 
 /// Largest magnitude of a number in an update: 2^40. Sums are exact up to it.
 pub const MAX_MAGNITUDE: f64 = (1u64 << 40) as f64;
@@ -40,9 +41,31 @@ pub enum Task {
     Summarise {
         /// The job.
         job: JobId,
+        /// What the masked sum is bound to; `None` in the clear.
+        manifest: Option<Box<SignedManifest>>,
     },
     /// Train this model on your rows.
     Train(TrainTask),
+    /// A message of the engine that masks sums.
+    Sum {
+        /// The job.
+        job: JobId,
+        /// The number of the sum.
+        slot: u32,
+        /// The engine's bytes.
+        message: Vec<u8>,
+    },
+}
+
+impl Task {
+    /// The job.
+    pub const fn job(&self) -> JobId {
+        match self {
+            Self::Summarise { job, .. }
+            | Self::Train(TrainTask { job, .. })
+            | Self::Sum { job, .. } => *job,
+        }
+    }
 }
 
 impl Canonical for Task {
@@ -67,9 +90,24 @@ pub struct TrainTask {
     pub accepted: Vec<Round>,
     /// The sums over all owners' statistics; empty if the plan has none.
     pub summary: Vec<f64>,
+    /// What the masked sum is bound to; `None` in the clear.
+    pub manifest: Option<Box<SignedManifest>>,
 }
 
 impl TrainTask {
+    /// Digest of what owners work on, by which a manifest names it.
+    ///
+    /// # Errors
+    /// [`CodecError`] if a number has no encoding.
+    pub(crate) fn fingerprint(&self) -> Result<Digest, CodecError> {
+        let content = (&self.parameters, &self.control, &self.accepted, &self.summary);
+        let bytes = borsh::to_vec(&(self.id, content)).map_err(|error| CodecError::Malformed {
+            domain: Task::DOMAIN,
+            problem: error.to_string(),
+        })?;
+        Ok(Digest::of("nexus/training/model v1", &bytes))
+    }
+
     /// Checks the task against `plan`, apart from its job and id.
     ///
     /// # Errors
@@ -103,6 +141,15 @@ pub enum Answer {
     },
     /// What training changed.
     Update(Update),
+    /// A message of the engine that masks sums.
+    Sum {
+        /// The job.
+        job: JobId,
+        /// The number of the sum.
+        slot: u32,
+        /// The engine's bytes.
+        message: Vec<u8>,
+    },
     /// No answer, and why.
     Declined {
         /// The job.
@@ -115,11 +162,22 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The job and the piece of work that this answers.
-    pub const fn subject(&self) -> (JobId, TaskId) {
+    /// The job.
+    pub const fn job(&self) -> JobId {
         match self {
-            Self::Summary { job, .. } => (*job, TaskId::SUMMARY),
-            Self::Update(Update { job, id, .. }) | Self::Declined { job, id, .. } => (*job, *id),
+            Self::Summary { job, .. }
+            | Self::Update(Update { job, .. })
+            | Self::Sum { job, .. }
+            | Self::Declined { job, .. } => *job,
+        }
+    }
+
+    /// The piece of work that this answers; `None` for a part of a masked sum.
+    pub const fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::Summary { .. } => Some(TaskId::SUMMARY),
+            Self::Update(Update { id, .. }) | Self::Declined { id, .. } => Some(*id),
+            Self::Sum { .. } => None,
         }
     }
 }
@@ -228,7 +286,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::plan::{MAX_EXAMPLE_CAP, Weighting};
+    use crate::plan::{MAX_EXAMPLE_CAP, Protection, Weighting};
     use crate::rule::Rule;
     use crate::strategy::Strategy;
 
@@ -253,6 +311,7 @@ mod tests {
             weighting: Weighting::Examples,
             example_cap: MAX_EXAMPLE_CAP,
             seed: Seed::from_number(1),
+            protection: Protection::Clear,
         }
     }
 
@@ -277,6 +336,7 @@ mod tests {
             control: vec![-1.0],
             accepted: vec![Round(1), Round(0)],
             summary: vec![0.5],
+            manifest: None,
         }
     }
 
@@ -292,17 +352,17 @@ mod tests {
         let (half, one_and_half) = (0.5f64.to_le_bytes(), 1.5f64.to_le_bytes());
         let task_header = [&[1][..], &tag_of("nexus/training/task")].concat();
         let answer_header = [&[1][..], &tag_of("nexus/training/answer")].concat();
-        let summarise = [&task_header[..], &[0], &job].concat();
-        assert_eq!(Task::Summarise { job: JOB }.encode().unwrap(), summarise);
+        let summarise = [&task_header[..], &[0], &job, &[0]].concat();
+        assert_eq!(Task::Summarise { job: JOB, manifest: None }.encode().unwrap(), summarise);
         let parameters = [&[2, 0, 0, 0][..], &one, &two].concat();
         let control = [&[1, 0, 0, 0][..], &minus_one].concat();
         let accepted = [2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
         let summary = [&[1, 0, 0, 0][..], &half].concat();
         let train_bytes =
-            [&task_header[..], &[1], &job, &id, &parameters, &control, &accepted, &summary]
+            [&task_header[..], &[1], &job, &id, &parameters, &control, &accepted, &summary, &[0]]
                 .concat();
         assert_eq!(Task::Train(train()).encode().unwrap(), train_bytes);
-        assert_eq!(train_bytes.len(), 65 + 4 * (2 + 1) + 4 * 2 + 8, "the cost table");
+        assert_eq!(train_bytes.len(), 66 + 4 * (2 + 1) + 4 * 2 + 8, "the cost table");
         let sums = [&answer_header[..], &[0], &job, &summary].concat();
         assert_eq!(Answer::Summary { job: JOB, sums: vec![0.5] }.encode().unwrap(), sums);
         let (examples, steps) = (5u64.to_le_bytes(), 6u64.to_le_bytes());
@@ -311,13 +371,13 @@ mod tests {
         let update_bytes = [&head[..], &figures, &[2, 0, 0, 0], &one, &minus_one].concat();
         assert_eq!(Answer::Update(update()).encode().unwrap(), update_bytes);
         assert_eq!(update_bytes.len(), 117 + 4 * 2, "the cost table");
-        let refusal = [&answer_header[..], &[2], &job, &id, &[2, 0, 0, 0, b'n', b'o']].concat();
+        let refusal = [&answer_header[..], &[3], &job, &id, &[2, 0, 0, 0, b'n', b'o']].concat();
         assert_eq!(declined().encode().unwrap(), refusal);
     }
 
     #[test]
     fn tags_are_pinned() {
-        let task = Task::Summarise { job: JOB }.encode().unwrap();
+        let task = Task::Summarise { job: JOB, manifest: None }.encode().unwrap();
         let answer = declined().encode().unwrap();
         assert_eq!(peek_tag(&task), Some(TASK_TAG));
         assert_eq!(peek_tag(&answer), Some(ANSWER_TAG));

@@ -1,5 +1,6 @@
 //! What the parties of a job agree on before it starts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nexus_types::limits::{
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TrainingError;
 use crate::rule::Rule;
+use crate::secure::{JobTerms, Payload};
 use crate::strategy::Strategy;
 
 /// The largest weight an owner can have: 2^31 - 1.
@@ -20,6 +22,8 @@ pub const MAX_ATTEMPTS: u32 = 1000;
 const MAX_HELD_STATISTICS: f64 = (1u64 << 27) as f64;
 /// Bytes of a task apart from its vectors, generously.
 const TASK_FRAME_BYTES: u64 = 256;
+/// Bytes of a masked contribution apart from its words: what 100 members need, generously.
+const MASKED_FRAME_BYTES: u64 = 1 << 19;
 
 /// How much an owner's update counts in a mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +38,8 @@ pub enum Weighting {
 
 /// A job as its coordinator and owners see it. All of them must have equal plans; [`Plan::job`]
 /// is what they compare.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The digest of everything the parties agree on.
     pub job: JobId,
@@ -66,9 +71,56 @@ pub struct Plan {
     pub example_cap: u32,
     /// Where the choice of owners comes from.
     pub seed: Seed,
+    /// Who sees an owner's update. Terms have an encoding of their own: this is not part of a
+    /// plan's text.
+    #[serde(skip)]
+    pub protection: Protection,
+}
+
+/// Who sees an owner's update.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Protection {
+    /// The coordinator does.
+    #[default]
+    Clear,
+    /// Nobody does: only sums are opened, under these terms.
+    Masked(Arc<JobTerms>),
 }
 
 impl Plan {
+    /// The terms of masked sums, if sums are masked.
+    pub fn terms(&self) -> Option<&Arc<JobTerms>> {
+        match &self.protection {
+            Protection::Clear => None,
+            Protection::Masked(terms) => Some(terms),
+        }
+    }
+
+    /// Whether the coordinator sees updates.
+    pub(crate) const fn is_clear(&self) -> bool {
+        matches!(self.protection, Protection::Clear)
+    }
+
+    /// Whether owners are asked for statistics, or at least for their weight, before there is a
+    /// model.
+    pub(crate) fn summarises(&self) -> bool {
+        let weighs = self.terms().is_some() && self.weighting == Weighting::Examples;
+        self.statistics > 0 || weighs
+    }
+
+    /// How often a round is tried.
+    pub(crate) fn tries(&self) -> u32 {
+        self.terms().map_or(self.attempts, |terms| self.attempts.min(terms.attempts))
+    }
+
+    /// The owners of a masked sum: all for the statistics, a round's participants else.
+    pub(crate) fn summed(&self, round: Round) -> Vec<OwnerId> {
+        if round == Round(0) {
+            return OwnerId::all(self.owners).collect();
+        }
+        self.participants(round)
+    }
+
     /// Checks that the plan can be carried out.
     ///
     /// # Errors
@@ -83,7 +135,29 @@ impl Plan {
         in_range("example_cap", self.example_cap.into(), 1.0, MAX_EXAMPLE_CAP.into())?;
         self.strategy.check(self.owners)?;
         self.rule.check(self.asked())?;
-        self.check_combination()
+        self.check_combination()?;
+        self.terms().map_or(Ok(()), |terms| self.check_masking(terms))
+    }
+
+    fn check_masking(&self, terms: &JobTerms) -> Result<(), TrainingError> {
+        let refuse = |one, reason| {
+            Err(TrainingError::Combination { one, other: terms.engine.name(), reason })
+        };
+        if self.rule.keeps_updates() {
+            let reason = "it compares single updates, and a masked sum shows none; \
+                          `norm_bound` is the rule for masked sums";
+            return refuse(self.rule.name(), reason);
+        }
+        if self.strategy.is_buffered() {
+            let reason = "it adds up updates to different models, and a mask is for one";
+            return refuse(self.strategy.name(), reason);
+        }
+        terms.check(self.owners, self.asked())?;
+        let payload = Payload::new(self, terms, self.asked(), 1.0)?;
+        // Eight bytes a word and one word a value is the worst; packets are small beside it.
+        let got = 8 * payload.values() as u64 + MASKED_FRAME_BYTES;
+        let limit = MAX_MESSAGE_BYTES as u64;
+        if got > limit { Err(TrainingError::TaskTooLarge { got, limit }) } else { Ok(()) }
     }
 
     fn check_sizes(&self) -> Result<(), TrainingError> {
@@ -193,6 +267,7 @@ mod tests {
             weighting: Weighting::Examples,
             example_cap: MAX_EXAMPLE_CAP,
             seed: Seed::from_number(1),
+            protection: Protection::Clear,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use nexus_types::{OwnerId, Round, Timestamp};
+use nexus_types::{MemberId, OwnerId, Round, Timestamp};
 
 /// Why an owner's answer is not part of a round.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -46,6 +46,11 @@ pub enum DropReason {
     NoExamples,
     /// SCAFFOLD: the displacement is not a positive number.
     NoDisplacement,
+    /// Its part of a masked sum was refused.
+    Refused {
+        /// Why.
+        reason: String,
+    },
     /// FedBuff: the update starts from too old a model.
     Stale {
         /// How many models have come since.
@@ -70,6 +75,7 @@ impl fmt::Display for DropReason {
             Self::TooLarge { limit } => write!(f, "sent a number above {limit:e}"),
             Self::NoExamples => f.write_str("trained on no examples"),
             Self::NoDisplacement => f.write_str("sent a displacement that is not positive"),
+            Self::Refused { reason } => f.write_str(reason),
             Self::Stale { by } => write!(f, "its update is {by} models too old"),
         }
     }
@@ -90,6 +96,15 @@ impl fmt::Display for Dropped {
     }
 }
 
+/// What a committee did in a sum.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct CommitteeRecord {
+    /// Members whose shares were wrong.
+    pub liars: Vec<MemberId>,
+    /// Members that said nothing, or complained about too many owners.
+    pub silent: Vec<MemberId>,
+}
+
 /// One closed round; with [`crate::Strategy::FedBuff`] one emptying of the buffer; with round 0
 /// the statistics stage.
 ///
@@ -106,8 +121,13 @@ pub struct RoundRecord {
     pub dropped: Vec<Dropped>,
     /// Owners whose unused answer to an earlier round arrived during this one.
     pub late: Vec<OwnerId>,
-    /// Owners whose update was scaled down by [`crate::Rule::NormBound`].
+    /// Owners whose update was scaled down by [`crate::Rule::NormBound`]; empty if sums are
+    /// masked, which hides who they are.
     pub clipped: Vec<OwnerId>,
+    /// How many owners' updates were scaled down.
+    pub clipped_owners: u32,
+    /// What the committee did; `None` without one.
+    pub committee: Option<CommitteeRecord>,
     /// Updates in the result; more than participants if FedBuff took several from one.
     pub updates: u32,
     /// Messages that repeat an answer already taken.

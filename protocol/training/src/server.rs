@@ -2,6 +2,8 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::plan::Plan;
+use crate::secure::Totals;
 use crate::strategy::Strategy;
 
 /// The model and what the strategy remembers about it.
@@ -100,6 +102,14 @@ impl Server {
             let change = steer - f64::from(accepted) * f64::from(*c);
             *c = rounded(f64::from(*c) + change / f64::from(owners));
         }
+    }
+
+    /// Moves the model by a masked sum over `survivors` owners.
+    pub(crate) fn absorb(&mut self, plan: &Plan, totals: &Totals, survivors: u32) {
+        if let Some(steers) = &totals.steers {
+            self.steer(steers, survivors, plan.owners);
+        }
+        self.apply(&plan.strategy, &totals.update);
     }
 
     /// Bytes of the vectors.

@@ -114,9 +114,12 @@ impl Buffer {
     }
 
     fn answer(&mut self, plan: &Plan, from: OwnerId, answer: Answer) -> bool {
-        let (job, id) = answer.subject();
+        let Some(id) = answer.task() else {
+            self.tally.stray();
+            return false;
+        };
         let desk = &self.desks[from.index()];
-        if job != plan.job {
+        if answer.job() != plan.job {
             self.tally.refuse(from, DropReason::WrongJob);
         } else if id == TaskId::SUMMARY {
             self.tally.stray();
@@ -138,7 +141,7 @@ impl Buffer {
                 let reason = presentable(&reason);
                 self.tally.refuse(from, DropReason::Declined { reason });
             }
-            Answer::Summary { .. } => self.tally.stray(),
+            Answer::Summary { .. } | Answer::Sum { .. } => self.tally.stray(),
         }
         false
     }

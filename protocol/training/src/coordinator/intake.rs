@@ -41,6 +41,7 @@ struct Taken {
 pub(super) struct Figures {
     pub(super) participants: Vec<OwnerId>,
     pub(super) clipped: Vec<OwnerId>,
+    pub(super) clipped_owners: u32,
     pub(super) updates: u32,
     pub(super) train_loss: f64,
     pub(super) steps: u64,
@@ -115,9 +116,11 @@ impl Intake {
         let examples: u128 = taken.clone().map(|t| u128::from(t.examples)).sum();
         let losses: f64 = taken.clone().map(|t| t.loss_sum).sum();
         let clipped = self.taken.iter().filter(|(_, t)| t.clipped);
+        let clipped: Vec<OwnerId> = clipped.map(|(owner, _)| *owner).collect();
         Figures {
             participants: self.owners().collect(),
-            clipped: clipped.map(|(owner, _)| *owner).collect(),
+            clipped_owners: u32::try_from(clipped.len()).unwrap_or(u32::MAX),
+            clipped,
             updates: self.updates,
             train_loss: losses / examples as f64,
             steps: taken.fold(0, |sum, t| sum.saturating_add(t.steps)),

@@ -6,16 +6,20 @@ mod poll;
 mod round;
 mod stages;
 mod state;
+mod sum;
 mod summary;
 
 use std::sync::Arc;
 
-use nexus_types::{Canonical, OwnerId, Round, Timestamp};
+use nexus_mpc::Identity;
+use nexus_mpc::aggregation::Peer;
+use nexus_types::{Canonical, Round, Timestamp};
 
 use crate::error::TrainingError;
 use crate::message::{Task, TaskId, TrainTask};
 use crate::plan::Plan;
 use crate::record::RoundRecord;
+use crate::secure::SumRecord;
 use state::{Stage, State};
 
 /// What a coordinator is told.
@@ -31,7 +35,7 @@ pub enum CoordinatorEvent<'a> {
     /// A message arrived.
     Message {
         /// Its sender, for whom the transport vouches.
-        from: OwnerId,
+        from: Peer,
         /// Its content, for which nobody does.
         bytes: &'a [u8],
     },
@@ -60,8 +64,8 @@ pub enum CoordinatorEffect {
     /// Send a message. All owners of a round share one allocation.
     Send {
         /// To whom.
-        to: OwnerId,
-        /// The encoded [`Task`].
+        to: Peer,
+        /// The encoded [`Task`], or [`crate::MemberTask`] for a member of the committee.
         message: Arc<[u8]>,
     },
     /// Give [`CoordinatorEvent::Wake`] at this time. Each is meant once; the latest one matters.
@@ -79,6 +83,9 @@ pub enum CoordinatorEffect {
         /// What happened, as round 0.
         record: RoundRecord,
     },
+    /// A masked sum was opened; comes before the [`CoordinatorEffect::RoundClosed`] of its
+    /// round, or the [`CoordinatorEffect::Summary`].
+    Summed(SumRecord),
     /// A round is over; [`Coordinator::parameters`] is its model. Comes again if the machine is
     /// restored from a snapshot before it.
     RoundClosed(RoundRecord),
@@ -99,6 +106,7 @@ pub enum CoordinatorEffect {
 #[derive(Clone, Debug)]
 pub struct Coordinator {
     plan: Plan,
+    identity: Option<Arc<Identity>>,
     state: State,
     /// The task of the open round, encoded once.
     task: Option<(TaskId, Arc<[u8]>)>,
@@ -112,7 +120,13 @@ impl Coordinator {
     pub fn new(plan: Plan) -> Result<Self, TrainingError> {
         plan.check()?;
         let state = State::new(&plan);
-        Ok(Self { plan, state, task: None })
+        Ok(Self { plan, identity: None, state, task: None })
+    }
+
+    /// The same with the coordinator's key, which masked sums need.
+    #[must_use]
+    pub fn with_identity(self, identity: Arc<Identity>) -> Self {
+        Self { identity: Some(identity), ..self }
     }
 
     /// The coordinator that [`Coordinator::snapshot`] saw. Give it
@@ -123,9 +137,10 @@ impl Coordinator {
     /// refused too, or make a machine that cannot be made to panic.
     pub fn restore(plan: Plan, bytes: &[u8]) -> Result<Self, TrainingError> {
         plan.check()?;
-        let state = State::decode(bytes)?;
+        let mut state = State::decode(bytes)?;
         state.check(&plan)?;
-        Ok(Self { plan, state, task: None })
+        state.wake(&plan)?;
+        Ok(Self { plan, identity: None, state, task: None })
     }
 
     /// Everything the coordinator knows, for [`Coordinator::restore`].
@@ -191,7 +206,8 @@ impl Coordinator {
             Stage::Training(open) => open.intake.held_bytes(),
             Stage::Buffering(buffer) => buffer.intake.held_bytes(),
             Stage::Summarising(open) => open.held_bytes(),
-            Stage::New | Stage::Ready(_) | Stage::Finished | Stage::Failed(_) => 0,
+            Stage::Summing(open) => open.held_bytes(),
+            Stage::Keys(_) | Stage::New | Stage::Ready(_) | Stage::Finished | Stage::Failed(_) => 0,
         };
         let task = self.task.as_ref().map_or(0, |(_, message)| message.len());
         self.state.server.held_bytes() + 8 * self.state.summary.len() + gathered + task
@@ -204,19 +220,24 @@ impl Coordinator {
         {
             return Ok(Arc::clone(message));
         }
+        let message: Arc<[u8]> = Task::Train(self.train_task(id)).encode()?.into();
+        if id.repeat == 0 {
+            self.task = Some((id, Arc::clone(&message)));
+        }
+        Ok(message)
+    }
+
+    /// The task `id`, without a manifest.
+    fn train_task(&self, id: TaskId) -> TrainTask {
         let settles = self.plan.strategy.has_control();
-        let task = Task::Train(TrainTask {
+        TrainTask {
             job: self.plan.job,
             id,
             parameters: self.state.server.parameters.clone(),
             control: self.state.server.control.clone(),
             accepted: if settles { self.state.accepted.clone() } else { Vec::new() },
             summary: self.state.summary.clone(),
-        });
-        let message: Arc<[u8]> = task.encode()?.into();
-        if id.repeat == 0 {
-            self.task = Some((id, Arc::clone(&message)));
+            manifest: None,
         }
-        Ok(message)
     }
 }

@@ -66,6 +66,11 @@ impl Tally {
         self.refused.entry(owner).or_insert_with(|| no_answer(since, now));
     }
 
+    /// Whether `owner` sent something that cannot be used, or declined.
+    pub(super) fn has_refused(&self, owner: OwnerId) -> bool {
+        self.refused.contains_key(&owner)
+    }
+
     pub(super) fn forgive(&mut self, owner: OwnerId) {
         self.refused.remove(&owner);
     }
@@ -97,13 +102,15 @@ impl Tally {
         now: Timestamp,
         update_norm: f64,
     ) -> RoundRecord {
-        let Figures { participants, clipped, updates, train_loss, steps } = figures;
+        let Figures { participants, clipped, clipped_owners, updates, train_loss, steps } = figures;
         RoundRecord {
             round,
             participants,
             dropped,
             late: self.late.into_iter().collect(),
+            clipped_owners,
             clipped,
+            committee: None,
             updates,
             duplicates: self.duplicates,
             strays: self.strays,

@@ -47,8 +47,8 @@ impl OpenRound {
     }
 
     fn answer(&mut self, plan: &Plan, accepted: &[Round], from: OwnerId, answer: Answer) {
-        let (job, id) = answer.subject();
-        if job != plan.job {
+        let Some(id) = answer.task() else { return self.poll.tally.stray() };
+        if answer.job() != plan.job {
             self.refuse(from, DropReason::WrongJob);
         } else if (Round(1)..self.round).contains(&id.round) {
             let used = accepted.get(from.index()) == Some(&id.round);
@@ -76,7 +76,7 @@ impl OpenRound {
                 let reason = presentable(&reason);
                 self.poll.refuse(from, DropReason::Declined { reason });
             }
-            Answer::Summary { .. } => self.poll.tally.stray(),
+            Answer::Summary { .. } | Answer::Sum { .. } => self.poll.tally.stray(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nexus_mpc::aggregation::Peer;
 use nexus_types::{Canonical, OwnerId, Round, Timestamp};
 
 use super::buffer::{Buffer, size};
@@ -22,7 +23,7 @@ type Outcome = Result<Effects, TrainingError>;
 
 /// Effects that put the open question of `poll` to all who have not answered.
 fn ask(poll: &Poll, message: &Arc<[u8]>) -> Effects {
-    let send = |to| CoordinatorEffect::Send { to, message: Arc::clone(message) };
+    let send = |to| CoordinatorEffect::Send { to: Peer::Owner(to), message: Arc::clone(message) };
     let mut effects: Effects = poll.waiting().into_iter().map(send).collect();
     effects.push(CoordinatorEffect::Wake { at: poll.deadline });
     effects
@@ -36,7 +37,7 @@ fn put(poll: &mut Poll, message: &Arc<[u8]>) -> Effects {
     effects
 }
 
-fn count(tally: &mut Tally, effects: &[CoordinatorEffect]) {
+pub(super) fn count(tally: &mut Tally, effects: &[CoordinatorEffect]) {
     for effect in effects {
         if let CoordinatorEffect::Send { message, .. } = effect {
             tally.sent(message, 1);
@@ -46,10 +47,13 @@ fn count(tally: &mut Tally, effects: &[CoordinatorEffect]) {
 
 impl Coordinator {
     pub(super) fn start(&mut self, now: Timestamp) -> Outcome {
-        if self.plan.statistics == 0 {
+        if !self.plan.summarises() {
             let figures = Figures::default();
             let record = Tally::new(now).record(Round(0), figures, Vec::new(), now, 0.0);
             return Ok(self.ready(Vec::new(), record));
+        }
+        if !self.plan.is_clear() {
+            return self.open_sum(now, Round(0), Tally::new(now));
         }
         let mut open = OpenSummary::open(&self.plan, now);
         let effects = put(&mut open.poll, &self.summarise()?);
@@ -58,10 +62,10 @@ impl Coordinator {
     }
 
     fn summarise(&self) -> Result<Arc<[u8]>, TrainingError> {
-        Ok(Task::Summarise { job: self.plan.job }.encode()?.into())
+        Ok(Task::Summarise { job: self.plan.job, manifest: None }.encode()?.into())
     }
 
-    fn ready(&mut self, sums: Vec<f64>, record: RoundRecord) -> Effects {
+    pub(super) fn ready(&mut self, sums: Vec<f64>, record: RoundRecord) -> Effects {
         self.state.summary.clone_from(&sums);
         self.state.stage = Stage::Ready(record.clone());
         vec![CoordinatorEffect::Persist, CoordinatorEffect::Summary { sums, record }]
@@ -81,7 +85,10 @@ impl Coordinator {
     }
 
     /// Opens `round`.
-    fn open(&mut self, now: Timestamp, round: Round) -> Outcome {
+    pub(super) fn open(&mut self, now: Timestamp, round: Round) -> Outcome {
+        if !self.plan.is_clear() {
+            return self.open_sum(now, round, Tally::new(now));
+        }
         let message = self.task(TaskId::first(round))?;
         if !self.plan.strategy.is_buffered() {
             let mut open = OpenRound::open(&self.plan, now, round);
@@ -105,23 +112,24 @@ impl Coordinator {
         effects
     }
 
-    pub(super) fn receive(&mut self, now: Timestamp, from: OwnerId, bytes: &[u8]) -> Outcome {
-        match std::mem::take(&mut self.state.stage) {
-            Stage::Summarising(mut open) => {
+    pub(super) fn receive(&mut self, now: Timestamp, from: Peer, bytes: &[u8]) -> Outcome {
+        match (std::mem::take(&mut self.state.stage), from) {
+            (Stage::Summarising(mut open), Peer::Owner(from)) => {
                 open.receive(&self.plan, from, bytes);
                 self.judge_summary(now, open, false)
             }
-            Stage::Training(mut open) => {
+            (Stage::Training(mut open), Peer::Owner(from)) => {
                 open.receive(&self.plan, &self.state.accepted, from, bytes);
                 self.judge_round(now, open, false)
             }
-            Stage::Buffering(mut buffer) => {
+            (Stage::Buffering(mut buffer), Peer::Owner(from)) => {
                 let idle = buffer.receive(&self.plan, from, bytes);
                 self.judge_buffer(now, buffer, idle.then_some(from))
             }
-            stage @ (Stage::New | Stage::Ready(_) | Stage::Finished | Stage::Failed(_)) => {
-                Ok(self.rest(stage))
-            }
+            (Stage::Keys(open), from) => self.keys_received(now, open, from, bytes),
+            (Stage::Summing(open), from) => self.sum_received(now, open, from, bytes),
+            // The clear mode has no committee, and the other stages no questions.
+            (stage, _) => Ok(self.rest(stage)),
         }
     }
 
@@ -130,6 +138,8 @@ impl Coordinator {
             Stage::Summarising(open) => self.judge_summary(now, open, true),
             Stage::Training(open) => self.judge_round(now, open, true),
             Stage::Buffering(buffer) if now >= buffer.deadline => self.refill(now, buffer),
+            Stage::Keys(open) => self.judge_keys(now, open, true),
+            Stage::Summing(open) => self.judge_sum(now, open, true),
             stage @ (Stage::New
             | Stage::Ready(_)
             | Stage::Buffering(_)
@@ -138,7 +148,7 @@ impl Coordinator {
         }
     }
 
-    fn rest(&mut self, stage: Stage) -> Effects {
+    pub(super) fn rest(&mut self, stage: Stage) -> Effects {
         self.state.stage = stage;
         Effects::new()
     }
@@ -181,6 +191,12 @@ impl Coordinator {
         let missing = open.missing(now);
         let OpenRound { round, poll, intake } = open;
         let record = self.absorb(now, round, &intake, poll.tally, missing);
+        self.go_on(now, record)
+    }
+
+    /// What follows a round.
+    pub(super) fn go_on(&mut self, now: Timestamp, record: RoundRecord) -> Outcome {
+        let round = record.round;
         let mut effects = vec![CoordinatorEffect::RoundClosed(record)];
         if round.0 >= self.plan.rounds {
             effects.extend(self.finish());
@@ -279,7 +295,7 @@ impl Coordinator {
     fn hand_out(&mut self, buffer: &Buffer, owners: &[OwnerId]) -> Outcome {
         let send = |&to: &OwnerId| {
             let message = self.task(buffer.asked(to))?;
-            Ok(CoordinatorEffect::Send { to, message })
+            Ok(CoordinatorEffect::Send { to: Peer::Owner(to), message })
         };
         owners.iter().map(send).collect()
     }
@@ -308,6 +324,8 @@ impl Coordinator {
                 self.state.stage = Stage::Buffering(buffer);
                 Ok(effects)
             }
+            Stage::Keys(open) => self.request_keys(now, open.round, open.tally),
+            Stage::Summing(open) => self.restart_sum(now, open),
             Stage::Ready(record) => {
                 let sums = self.state.summary.clone();
                 self.state.stage = Stage::Ready(record.clone());

@@ -69,6 +69,7 @@ impl OpenSummary {
         let figures = Figures {
             participants: self.taken.keys().copied().collect(),
             clipped: Vec::new(),
+            clipped_owners: 0,
             updates: self.count(),
             train_loss: 0.0,
             steps: 0,
@@ -92,9 +93,7 @@ impl OpenSummary {
 /// The statistics in `bytes`; `None` if they answer something else.
 fn statistics(plan: &Plan, bytes: &[u8]) -> Result<Option<Vec<f64>>, DropReason> {
     match Answer::decode(bytes).map_err(|e| DropReason::Malformed { problem: e.to_string() })? {
-        Answer::Summary { job, .. } | Answer::Declined { job, .. } if job != plan.job => {
-            Err(DropReason::WrongJob)
-        }
+        answer if answer.job() != plan.job => Err(DropReason::WrongJob),
         Answer::Summary { sums, .. } => {
             check_statistics(plan, &sums)?;
             Ok(Some(sums))
@@ -102,6 +101,6 @@ fn statistics(plan: &Plan, bytes: &[u8]) -> Result<Option<Vec<f64>>, DropReason>
         Answer::Declined { id: TaskId::SUMMARY, reason, .. } => {
             Err(DropReason::Declined { reason: presentable(&reason) })
         }
-        Answer::Declined { .. } | Answer::Update(_) => Ok(None),
+        Answer::Declined { .. } | Answer::Update(_) | Answer::Sum { .. } => Ok(None),
     }
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexus_training::{
-    Answer, Coordinator, CoordinatorEffect, CoordinatorEvent, DropReason, MAX_EXAMPLE_CAP, Plan,
-    RoundRecord, Rule, Strategy, TaskId, TrainingError, Update, Weighting,
+    Answer, Coordinator, CoordinatorEffect, CoordinatorEvent, DropReason, MAX_EXAMPLE_CAP, Peer,
+    Plan, Protection, RoundRecord, Rule, Strategy, TaskId, TrainingError, Update, Weighting,
 };
 use nexus_types::{Canonical, Digest, JobId, ModelHash, OwnerId, Round, Seed, Timestamp};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 /// Milliseconds of an attempt.
 pub(crate) const DEADLINE: u64 = 1000;
@@ -30,7 +32,13 @@ pub(crate) fn plan() -> Plan {
         weighting: Weighting::Uniform,
         example_cap: MAX_EXAMPLE_CAP,
         seed: Seed::from_number(1),
+        protection: Protection::Clear,
     }
+}
+
+/// Randomness for masks that clear jobs do not draw.
+pub(crate) fn entropy() -> ChaCha12Rng {
+    ChaCha12Rng::seed_from_u64(1)
 }
 
 /// An update for the first task of `round` on one example.
@@ -81,7 +89,7 @@ impl Bench {
     }
 
     pub(crate) fn send(&mut self, from: u32, bytes: &[u8]) -> Vec<CoordinatorEffect> {
-        self.step(CoordinatorEvent::Message { from: OwnerId(from), bytes })
+        self.step(CoordinatorEvent::Message { from: Peer::Owner(OwnerId(from)), bytes })
     }
 
     /// `from` answers the open round.
@@ -118,7 +126,7 @@ pub(crate) fn failure(effects: &[CoordinatorEffect]) -> TrainingError {
 pub(crate) fn sent(effects: &[CoordinatorEffect]) -> Vec<(u32, Arc<[u8]>)> {
     let mut sent = Vec::new();
     for effect in effects {
-        if let CoordinatorEffect::Send { to, message } = effect {
+        if let CoordinatorEffect::Send { to: Peer::Owner(to), message } = effect {
             sent.push((to.0, Arc::clone(message)));
         }
     }

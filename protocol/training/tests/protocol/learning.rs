@@ -8,7 +8,7 @@ use nexus_training::{
 };
 use nexus_types::{Canonical, OwnerId, Round, Seed};
 
-use crate::bench::{Bench, encoded, plan, reasons, receivers, record, sent, update};
+use crate::bench::{Bench, encoded, entropy, plan, reasons, receivers, record, sent, update};
 use crate::simulator::{Chaos, Ending, Quadratics, Simulator};
 
 fn world(plan: &Plan) -> Quadratics {
@@ -96,14 +96,15 @@ fn scaffold_forgets_a_control_variate_whose_update_was_not_used() {
             control: vec![control],
             accepted: vec![Round(0), Round(used)],
             summary: vec![],
+            manifest: None,
         });
         let bytes = task.encode().unwrap();
-        let effects = owner.step(ParticipantEvent::Message(&bytes)).unwrap();
+        let effects = owner.step(&mut entropy(), ParticipantEvent::Message(&bytes)).unwrap();
         let Some(ParticipantEffect::Train(work)) = effects.last() else { panic!("{effects:?}") };
         // c_i+ = c_i - c - delta / displacement = c_i - c + 4.
         let (examples, loss_sum, steps, displacement) = (1, 0.0, 1, 0.5);
         let result = LocalResult { delta: vec![-2.0], examples, loss_sum, steps, displacement };
-        owner.step(ParticipantEvent::Trained(work.id, result)).unwrap();
+        owner.step(&mut entropy(), ParticipantEvent::Trained(work.id, result)).unwrap();
         work.correction.as_ref().unwrap()[0]
     };
     let seen = [
@@ -183,7 +184,7 @@ fn buffer() -> Bench {
 fn given(effects: &[CoordinatorEffect]) -> Vec<(u32, TaskId, f32)> {
     let model = |(to, message): (u32, Arc<[u8]>)| match Task::decode(&message).unwrap() {
         Task::Train(TrainTask { id, parameters, .. }) => (to, id, parameters[0]),
-        Task::Summarise { .. } => panic!("not in this stage"),
+        Task::Summarise { .. } | Task::Sum { .. } => panic!("not in this stage"),
     };
     sent(effects).into_iter().map(model).collect()
 }

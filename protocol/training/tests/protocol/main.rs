@@ -9,6 +9,8 @@ mod chaos;
 #[cfg(test)]
 mod learning;
 #[cfg(test)]
+mod masked;
+#[cfg(test)]
 mod rounds;
 #[cfg(test)]
 mod simulator;

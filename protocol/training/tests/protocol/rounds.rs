@@ -11,7 +11,8 @@ use nexus_types::{Canonical, Digest, JobId, ModelHash, OwnerId, Round, Seed, Tim
 use proptest::prelude::*;
 
 use crate::bench::{
-    Bench, DEADLINE, declined, encoded, failure, plan, reasons, receivers, record, sent, update,
+    Bench, DEADLINE, declined, encoded, entropy, failure, plan, reasons, receivers, record, sent,
+    update,
 };
 
 #[test]
@@ -160,6 +161,7 @@ fn traffic_is_counted_to_the_byte() {
         control: vec![],
         accepted: vec![],
         summary: vec![],
+        manifest: None,
     };
     let task = Task::Train(train).encode().unwrap().len() as u64;
     bench.answer(0, &[1.0, 1.0]);
@@ -325,6 +327,7 @@ fn task(round: u32, parameters: &[f32]) -> Vec<u8> {
         control: vec![],
         accepted: vec![],
         summary: vec![],
+        manifest: None,
     };
     Task::Train(train).encode().unwrap()
 }
@@ -339,7 +342,7 @@ fn participant(plan: Plan) -> Participant {
 }
 
 fn hear(participant: &mut Participant, bytes: &[u8]) -> Vec<ParticipantEffect> {
-    participant.step(ParticipantEvent::Message(bytes)).unwrap()
+    participant.step(&mut entropy(), ParticipantEvent::Message(bytes)).unwrap()
 }
 
 fn training(effects: &[ParticipantEffect]) -> &LocalTask {
@@ -363,7 +366,9 @@ fn a_repeated_task_gets_the_same_answer_without_training() {
     let work = training(&first);
     assert_eq!((work.id, &work.parameters[..]), (TaskId::first(Round(1)), &[1.0, 2.0][..]));
     assert_eq!(hear(&mut owner, &task(1, &[1.0, 2.0])), [], "it is being worked on");
-    let done = owner.step(ParticipantEvent::Trained(work.id, result(&[0.5, 0.5]))).unwrap();
+    let done = owner
+        .step(&mut entropy(), ParticipantEvent::Trained(work.id, result(&[0.5, 0.5])))
+        .unwrap();
     let Answer::Update(sent) = answer(&done) else { panic!("{done:?}") };
     assert_eq!((sent.delta, sent.examples, sent.steps), (vec![0.5, 0.5], 3, 2));
     assert_eq!(hear(&mut owner, &task(1, &[1.0, 2.0])), done[1..]);
@@ -375,7 +380,7 @@ fn a_newer_round_takes_the_place_of_an_older_one() {
     hear(&mut owner, &task(1, &[0.0; 2]));
     training(&hear(&mut owner, &task(3, &[0.0; 2])));
     let stale = ParticipantEvent::Trained(TaskId::first(Round(1)), result(&[1.0; 2]));
-    assert_eq!(owner.step(stale), Ok(vec![]));
+    assert_eq!(owner.step(&mut entropy(), stale), Ok(vec![]));
     let refused = hear(&mut owner, &task(2, &[0.0; 2]));
     let refusal = Refusal::Outdated { got: Round(2), newest: Round(3) };
     assert_eq!(refused[0], ParticipantEffect::Refused(refusal));
@@ -392,7 +397,7 @@ fn work_for_a_buffer_is_finished_before_the_next_begins() {
     hear(&mut owner, &task(1, &[0.0; 2]));
     assert_eq!(hear(&mut owner, &task(2, &[0.0; 2])), []);
     let done = ParticipantEvent::Trained(TaskId::first(Round(1)), result(&[1.0; 2]));
-    answer(&owner.step(done).unwrap());
+    answer(&owner.step(&mut entropy(), done).unwrap());
     training(&hear(&mut owner, &task(2, &[0.0; 2])));
 }
 
@@ -406,7 +411,7 @@ fn a_participant_refuses_what_does_not_fit_its_plan() {
     let infinite = hear(&mut owner, &task(1, &[0.0, f32::INFINITY]));
     assert_eq!(infinite[0], unfit(DropReason::NotFinite));
     let job = JobId(Digest::of("test", b"other"));
-    let foreign = Task::Summarise { job }.encode().unwrap();
+    let foreign = Task::Summarise { job, manifest: None }.encode().unwrap();
     let refusal = ParticipantEffect::Refused(Refusal::OtherJob { job });
     assert_eq!(hear(&mut owner, &foreign), [refusal]);
     let noise = hear(&mut owner, b"noise");
@@ -418,28 +423,32 @@ fn training_that_fails_is_declined_and_may_be_tried_again() {
     let mut owner = participant(plan());
     let id = TaskId::first(Round(1));
     hear(&mut owner, &task(1, &[0.0; 2]));
-    let failed = owner.step(ParticipantEvent::Failed(id, "\u{7}no rows".into())).unwrap();
+    let failed =
+        owner.step(&mut entropy(), ParticipantEvent::Failed(id, "\u{7}no rows".into())).unwrap();
     let reason = "\u{fffd}no rows".to_owned();
     assert_eq!(answer(&failed), Answer::Declined { job: plan().job, id, reason });
     training(&hear(&mut owner, &task(1, &[0.0; 2])));
     let diverged = ParticipantEvent::Trained(id, result(&[f32::NAN, 0.0]));
-    let Answer::Declined { reason, .. } = answer(&owner.step(diverged).unwrap()) else {
+    let Answer::Declined { reason, .. } = answer(&owner.step(&mut entropy(), diverged).unwrap())
+    else {
         panic!("a model that is not finite was sent");
     };
     assert_eq!(reason, "local training diverged");
     training(&hear(&mut owner, &task(1, &[0.0; 2])));
-    let wrong = owner.step(ParticipantEvent::Trained(id, result(&[0.0])));
+    let wrong = owner.step(&mut entropy(), ParticipantEvent::Trained(id, result(&[0.0])));
     assert_eq!(wrong, Err(TrainingError::Length { what: "update", got: 1, expected: 2 }));
 }
 
 #[test]
 fn statistics_are_computed_once() {
     let mut owner = participant(Plan { statistics: 1, ..plan() });
-    let question = Task::Summarise { job: plan().job }.encode().unwrap();
+    let question = Task::Summarise { job: plan().job, manifest: None }.encode().unwrap();
     let persist = ParticipantEffect::Persist;
     assert_eq!(hear(&mut owner, &question), [persist, ParticipantEffect::Summarise]);
     assert_eq!(hear(&mut owner, &question), []);
-    let done = owner.step(ParticipantEvent::Summarised(vec![4.5])).unwrap();
+    let done = owner
+        .step(&mut entropy(), ParticipantEvent::Summarised { sums: vec![4.5], examples: 1 })
+        .unwrap();
     assert_eq!(answer(&done), Answer::Summary { job: plan().job, sums: vec![4.5] });
     assert_eq!(hear(&mut owner, &question), done[1..]);
 }

@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nexus_training::{
-    Coordinator, CoordinatorEffect, CoordinatorEvent, LocalResult, LocalTask, Participant,
-    ParticipantEffect, ParticipantEvent, Plan, RoundRecord, TrainingError,
+    Coordinator, CoordinatorEffect, CoordinatorEvent, Identity, LocalResult, LocalTask, Member,
+    MemberEffect, Participant, ParticipantEffect, ParticipantEvent, Peer, Plan, Restored,
+    RoundRecord, SumRecord, TrainingError,
 };
-use nexus_types::{OwnerId, Party, Seed, SeededRng, Timestamp};
+use nexus_types::{MemberId, OwnerId, Party, Seed, SeededRng, Timestamp};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 /// What goes wrong. Chances are from 0 to 1, times in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,7 +87,7 @@ impl Quadratics {
 pub(crate) enum Given {
     Start,
     Begin(Vec<f32>),
-    Message(OwnerId, Arc<[u8]>),
+    Message(Peer, Arc<[u8]>),
     Wake,
     Restarted,
 }
@@ -104,7 +107,7 @@ impl Given {
 #[derive(Clone, Debug)]
 pub(crate) enum GivenOwner {
     Message(Arc<[u8]>),
-    Summarised(Vec<f64>),
+    Summarised(Vec<f64>, u64),
     Trained(nexus_training::TaskId, LocalResult),
     Failed(nexus_training::TaskId),
     Restarted,
@@ -114,7 +117,9 @@ impl GivenOwner {
     pub(crate) fn event(&self) -> ParticipantEvent<'_> {
         match self {
             Self::Message(bytes) => ParticipantEvent::Message(bytes),
-            Self::Summarised(sums) => ParticipantEvent::Summarised(sums.clone()),
+            Self::Summarised(sums, examples) => {
+                ParticipantEvent::Summarised { sums: sums.clone(), examples: *examples }
+            }
             Self::Trained(id, result) => ParticipantEvent::Trained(*id, result.clone()),
             Self::Failed(id) => ParticipantEvent::Failed(*id, "busy".into()),
             Self::Restarted => ParticipantEvent::Restarted,
@@ -126,6 +131,7 @@ impl GivenOwner {
 enum Happening {
     Coordinator(Given),
     Owner(OwnerId, u32, GivenOwner),
+    Member(MemberId, Arc<[u8]>),
     Restart(Party),
 }
 
@@ -136,11 +142,45 @@ struct Host<M> {
     life: u32,
 }
 
+impl<M> Host<M> {
+    const fn new(machine: M) -> Self {
+        Self { machine: Some(machine), disk: None, life: 0 }
+    }
+}
+
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Ending {
     Finished(Vec<f32>),
     Failed(TrainingError),
+}
+
+/// The key of a party of a test, by its number; everybody may know it.
+pub(crate) fn identity(party: Party) -> Arc<Identity> {
+    let secret = match party {
+        Party::Coordinator => [1; 32],
+        Party::Owner(owner) => nexus_types::Digest::of("test owner", &owner.0.to_le_bytes()).0,
+        Party::Member(member) => nexus_types::Digest::of("test member", &member.0.to_le_bytes()).0,
+    };
+    Arc::new(Identity::from_secret(secret))
+}
+
+pub(crate) fn participant(plan: &Plan, owner: OwnerId) -> Participant {
+    Participant::new(plan.clone(), owner).unwrap().with_identity(identity(Party::Owner(owner)))
+}
+
+pub(crate) fn coordinator(plan: &Plan) -> Coordinator {
+    Coordinator::new(plan.clone()).unwrap().with_identity(identity(Party::Coordinator))
+}
+
+pub(crate) fn member(plan: &Plan, member: MemberId) -> Member {
+    Member::new(plan.clone(), member, identity(Party::Member(member))).unwrap()
+}
+
+/// How many members the committee of `plan` has.
+pub(crate) fn members(plan: &Plan) -> u16 {
+    let members = plan.terms().map_or(0, |terms| terms.engine.members().len());
+    u16::try_from(members).unwrap()
 }
 
 /// A job in a bad world.
@@ -155,29 +195,31 @@ pub(crate) struct Simulator {
     agenda: BTreeMap<(u64, u64), Happening>,
     coordinator: Host<Coordinator>,
     owners: Vec<Host<Participant>>,
+    members: Vec<Host<Member>>,
+    /// Where masks come from: never the same twice, even after a restart.
+    entropy: ChaCha12Rng,
     crashes: u32,
     ending: Option<Ending>,
     /// After how many events all parties crash at once, with everything under way.
     pub(crate) power_cut: Option<u32>,
     pub(crate) events: u32,
     pub(crate) records: Vec<RoundRecord>,
+    pub(crate) sums: Vec<SumRecord>,
     pub(crate) log: Vec<(u64, Given)>,
     pub(crate) owner_logs: Vec<Vec<GivenOwner>>,
 }
 
 impl Simulator {
     pub(crate) fn new(plan: Plan, chaos: Chaos, world: Quadratics, seed: Seed) -> Self {
-        let host = |id| Host {
-            machine: Some(Participant::new(plan.clone(), id).unwrap()),
-            disk: None,
-            life: 0,
-        };
-        let owners = OwnerId::all(plan.owners).map(host).collect();
-        let machine = Some(Coordinator::new(plan.clone()).unwrap());
+        let owners = OwnerId::all(plan.owners).map(|id| Host::new(participant(&plan, id)));
+        let owners = owners.collect();
+        let committee = MemberId::all(members(&plan)).map(|id| Host::new(member(&plan, id)));
         Self {
             owner_logs: vec![Vec::new(); plan.owners as usize],
             owners,
-            coordinator: Host { machine, disk: None, life: 0 },
+            members: committee.collect(),
+            coordinator: Host::new(coordinator(&plan)),
+            entropy: ChaCha12Rng::seed_from_u64(seed.derive("entropy", &[]).rng().below(u64::MAX)),
             plan,
             chaos,
             world,
@@ -190,6 +232,7 @@ impl Simulator {
             power_cut: None,
             events: 0,
             records: Vec::new(),
+            sums: Vec::new(),
             log: Vec::new(),
         }
     }
@@ -214,9 +257,15 @@ impl Simulator {
             match happening {
                 Happening::Coordinator(event) => self.coordinate(event),
                 Happening::Owner(owner, life, event) => self.attend(owner, life, event),
+                Happening::Member(member, message) => self.serve(member, &message),
                 Happening::Restart(party) => self.restart(party),
             }
         }
+    }
+
+    /// The sums of the statistics stage.
+    pub(crate) fn summary(&self) -> &[f64] {
+        self.coordinator.machine.as_ref().unwrap().summary()
     }
 
     fn chance(&mut self, chance: f64) -> bool {
@@ -238,7 +287,11 @@ impl Simulator {
         for effect in effects {
             match effect {
                 CoordinatorEffect::Send { to, message } => {
-                    self.post(Party::Owner(to), Party::Coordinator, &message);
+                    let to = match to {
+                        Peer::Owner(owner) => Party::Owner(owner),
+                        Peer::Member(member) => Party::Member(member),
+                    };
+                    self.post(to, Party::Coordinator, &message);
                 }
                 CoordinatorEffect::Wake { at } => {
                     self.later(at.0 - self.now, Happening::Coordinator(Given::Wake));
@@ -250,6 +303,11 @@ impl Simulator {
                 CoordinatorEffect::Summary { .. } => {
                     let parameters = vec![0.0; self.plan.parameters as usize];
                     self.later(0, Happening::Coordinator(Given::Begin(parameters)));
+                }
+                CoordinatorEffect::Summed(record) => {
+                    let slot = |record: &SumRecord| record.manifest.manifest.slot;
+                    self.sums.retain(|old| slot(old) < slot(&record));
+                    self.sums.push(record);
                 }
                 CoordinatorEffect::RoundClosed(record) => {
                     self.records.retain(|old| old.round < record.round);
@@ -274,10 +332,30 @@ impl Simulator {
             return;
         }
         let Some(machine) = &mut self.owners[owner.index()].machine else { return };
-        let effects = machine.step(event.event()).unwrap();
+        let effects = machine.step(&mut self.entropy, event.event()).unwrap();
         self.owner_logs[owner.index()].push(event);
         for effect in effects {
             self.participate(owner, effect);
+        }
+    }
+
+    fn serve(&mut self, member: MemberId, message: &[u8]) {
+        if self.crashed(Party::Member(member)) {
+            return;
+        }
+        let host = &mut self.members[member.index()];
+        let Some(machine) = &mut host.machine else { return };
+        for effect in machine.step(&mut self.entropy, message).unwrap() {
+            match effect {
+                MemberEffect::Persist => {
+                    let host = &mut self.members[member.index()];
+                    host.disk = host.machine.as_ref().map(|machine| machine.snapshot().unwrap());
+                }
+                MemberEffect::Send(message) => {
+                    self.post(Party::Coordinator, Party::Member(member), &message);
+                }
+                MemberEffect::Refused(_) => {}
+            }
         }
     }
 
@@ -286,7 +364,8 @@ impl Simulator {
         match effect {
             ParticipantEffect::Summarise => {
                 let sums = vec![f64::from(owner.0); self.plan.statistics as usize];
-                self.later(1, Happening::Owner(owner, life, GivenOwner::Summarised(sums)));
+                let done = GivenOwner::Summarised(sums, 10 + u64::from(owner.0));
+                self.later(1, Happening::Owner(owner, life, done));
             }
             ParticipantEffect::Train(task) => {
                 let done = if self.chance(self.chaos.decline) {
@@ -324,8 +403,14 @@ impl Simulator {
             let delay = self.rng.below(self.chaos.latency + 1);
             let happening = match (to, from) {
                 (Party::Owner(to), _) => Happening::Owner(to, 0, GivenOwner::Message(message)),
-                (_, Party::Owner(from)) => Happening::Coordinator(Given::Message(from, message)),
-                _ => return,
+                (Party::Member(to), _) => Happening::Member(to, message),
+                (_, Party::Owner(from)) => {
+                    Happening::Coordinator(Given::Message(Peer::Owner(from), message))
+                }
+                (_, Party::Member(from)) => {
+                    Happening::Coordinator(Given::Message(Peer::Member(from), message))
+                }
+                (Party::Coordinator, Party::Coordinator) => return,
             };
             self.later(delay, happening);
         }
@@ -340,6 +425,7 @@ impl Simulator {
         match party {
             Party::Coordinator => self.coordinator.machine = None,
             Party::Owner(owner) => self.owners[owner.index()].machine = None,
+            Party::Member(member) => self.members[member.index()].machine = None,
         }
         let pause = self.rng.below(3000);
         self.later(pause, Happening::Restart(party));
@@ -349,6 +435,9 @@ impl Simulator {
     fn lose_power(&mut self) {
         self.agenda.clear();
         self.restart(Party::Coordinator);
+        for member in MemberId::all(members(&self.plan)) {
+            self.restart(Party::Member(member));
+        }
         for owner in OwnerId::all(self.plan.owners) {
             self.restart(Party::Owner(owner));
         }
@@ -359,21 +448,34 @@ impl Simulator {
         match party {
             Party::Coordinator => {
                 let host = &mut self.coordinator;
-                host.machine = Some(match &host.disk {
+                let machine = match &host.disk {
                     Some(disk) => Coordinator::restore(plan, disk).unwrap(),
                     None => Coordinator::new(plan).unwrap(),
-                });
+                };
+                host.machine = Some(machine.with_identity(identity(party)));
                 self.coordinate(Given::Restarted);
             }
             Party::Owner(owner) => {
                 let host = &mut self.owners[owner.index()];
                 host.machine = Some(match &host.disk {
-                    Some(disk) => Participant::restore(plan, owner, disk).unwrap(),
-                    None => Participant::new(plan, owner).unwrap(),
+                    Some(disk) => {
+                        Participant::restore(plan, owner, Some(identity(party)), disk).unwrap()
+                    }
+                    None => participant(&plan, owner),
                 });
                 host.life += 1;
                 let life = host.life;
                 self.attend(owner, life, GivenOwner::Restarted);
+            }
+            Party::Member(id) => {
+                let host = &mut self.members[id.index()];
+                let restored = Restored::Continued;
+                host.machine = Some(match &host.disk {
+                    Some(disk) => {
+                        Member::restore(plan, id, identity(party), disk, restored).unwrap()
+                    }
+                    None => member(&plan, id),
+                });
             }
         }
     }

@@ -5,7 +5,7 @@ use nexus_types::{Digest, JobId, OwnerId, Seed, Timestamp};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
 
-use crate::bench::plan;
+use crate::bench::{entropy, plan};
 use crate::simulator::{Chaos, Given, GivenOwner, Quadratics, Simulator};
 
 const CHAOS: Chaos = Chaos {
@@ -56,7 +56,10 @@ fn give(machine: &mut Coordinator, events: &[(u64, Given)]) -> Vec<String> {
 }
 
 fn give_owner(machine: &mut Participant, events: &[GivenOwner]) -> Vec<String> {
-    events.iter().map(|given| format!("{:?}", machine.step(given.event()))).collect()
+    events
+        .iter()
+        .map(|given| format!("{:?}", machine.step(&mut entropy(), given.event())))
+        .collect()
 }
 
 proptest! {
@@ -86,7 +89,7 @@ proptest! {
         let mut machine = Participant::new(plan.clone(), OwnerId(owner)).unwrap();
         give_owner(&mut machine, before);
         let snapshot = machine.snapshot().unwrap();
-        let mut restored = Participant::restore(plan, OwnerId(owner), &snapshot).unwrap();
+        let mut restored = Participant::restore(plan, OwnerId(owner), None, &snapshot).unwrap();
         prop_assert_eq!(give_owner(&mut machine, after), give_owner(&mut restored, after));
         prop_assert_eq!(machine.snapshot().unwrap(), restored.snapshot().unwrap());
     }
@@ -119,7 +122,7 @@ proptest! {
             give(&mut odd, &[(1 << 40, Given::Restarted), (1 << 41, Given::Wake)]);
         }
         let bytes = damaged(participant.snapshot().unwrap());
-        if let Ok(mut odd) = Participant::restore(plan, OwnerId(owner), &bytes) {
+        if let Ok(mut odd) = Participant::restore(plan, OwnerId(owner), None, &bytes) {
             give_owner(&mut odd, owner_after);
             give_owner(&mut odd, &[GivenOwner::Restarted]);
         }
@@ -133,8 +136,8 @@ fn a_snapshot_is_of_one_job_and_one_owner() {
     let coordinator = Coordinator::new(four_rounds()).unwrap().snapshot().unwrap();
     assert!(refused(Coordinator::restore(other(), &coordinator).unwrap_err()));
     let owner = Participant::new(four_rounds(), OwnerId(1)).unwrap().snapshot().unwrap();
-    assert!(refused(Participant::restore(other(), OwnerId(1), &owner).unwrap_err()));
-    assert!(refused(Participant::restore(four_rounds(), OwnerId(2), &owner).unwrap_err()));
-    let codec = Participant::restore(four_rounds(), OwnerId(1), &coordinator).unwrap_err();
+    assert!(refused(Participant::restore(other(), OwnerId(1), None, &owner).unwrap_err()));
+    assert!(refused(Participant::restore(four_rounds(), OwnerId(2), None, &owner).unwrap_err()));
+    let codec = Participant::restore(four_rounds(), OwnerId(1), None, &coordinator).unwrap_err();
     assert!(matches!(codec, TrainingError::Codec(_)), "{codec}");
 }

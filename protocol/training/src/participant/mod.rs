@@ -1,16 +1,21 @@
 //! An owner: trains when asked, and answers the same question with the same answer.
 
+mod sum;
+
 use std::fmt;
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use nexus_types::{Canonical, JobId, OwnerId, Round};
+use nexus_mpc::Identity;
+use nexus_types::{Canonical, CryptoRng, JobId, OwnerId, Round};
 
 use crate::error::TrainingError;
 use crate::message::{Answer, Task, TaskId, TrainTask, Update, check_statistics, presentable};
 use crate::plan::{Plan, in_range};
 use crate::record::DropReason;
+use crate::secure::{Ledger, ManifestRefusal, SignedManifest};
 use crate::server::rounded;
+use sum::Part;
 
 /// Training to be done by the driver.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -49,7 +54,12 @@ pub enum ParticipantEvent<'a> {
     /// A message arrived that claims to be from the coordinator.
     Message(&'a [u8]),
     /// The sums asked for by [`ParticipantEffect::Summarise`].
-    Summarised(Vec<f64>),
+    Summarised {
+        /// Numbers that may be added to those of other owners.
+        sums: Vec<f64>,
+        /// Rows that this owner will train on: its weight in masked sums.
+        examples: u64,
+    },
     /// The result of [`ParticipantEffect::Train`] with this id. Ignored if the coordinator has
     /// asked for something newer since.
     Trained(TaskId, LocalResult),
@@ -98,6 +108,10 @@ pub enum Refusal {
     },
     /// The task does not fit the plan.
     Unfit(DropReason),
+    /// The task's manifest is not acceptable.
+    Manifest(ManifestRefusal),
+    /// The coordinator broke the protocol of masked sums.
+    Sum(nexus_mpc::aggregation::Refusal),
 }
 
 impl fmt::Display for Refusal {
@@ -109,6 +123,8 @@ impl fmt::Display for Refusal {
                 write!(f, "round {got} was asked for, round {newest} has been worked on")
             }
             Self::Unfit(reason) => write!(f, "the coordinator {reason}"),
+            Self::Manifest(refusal) => refusal.fmt(f),
+            Self::Sum(refusal) => write!(f, "the coordinator {refusal}"),
         }
     }
 }
@@ -119,7 +135,7 @@ struct State {
     job: JobId,
     owner: OwnerId,
     summarising: bool,
-    statistics: Option<Vec<f64>>,
+    statistics: Option<Statistics>,
     /// The newest work begun.
     newest: TaskId,
     work: Option<LocalTask>,
@@ -129,11 +145,22 @@ struct State {
     control: Vec<f32>,
     /// SCAFFOLD's `c_i+` of `newest`, until the coordinator says whether the update was used.
     pending: Option<Vec<f32>>,
+    /// The manifests accepted.
+    ledger: Ledger,
+    /// The newest manifest, and the owner's part of its sum.
+    part: Option<Part>,
+}
+
+/// An owner's statistics.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+struct Statistics {
+    sums: Vec<f64>,
+    examples: u64,
 }
 
 impl Canonical for State {
     const DOMAIN: &'static str = "nexus/training/participant";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
     // As for the coordinator's snapshot.
     const MAX_BYTES: usize = isize::MAX.cast_unsigned();
 }
@@ -166,10 +193,12 @@ impl State {
 /// An owner in a job: a state machine without clock, network or disk.
 ///
 /// It works on one task at a time, the newest; answers a repeated task with the same bytes; and
-/// refuses a round older than one it has worked on.
+/// refuses a round older than one it has worked on. If sums are masked it accepts one manifest
+/// for each, and a bounded number of them for each round.
 #[derive(Clone, Debug)]
 pub struct Participant {
     plan: Plan,
+    identity: Option<Arc<Identity>>,
     state: State,
 }
 
@@ -194,8 +223,16 @@ impl Participant {
             answer: None,
             control: Vec::new(),
             pending: None,
+            ledger: Ledger::default(),
+            part: None,
         };
-        Ok(Self { plan, state })
+        Ok(Self { plan, identity: None, state })
+    }
+
+    /// The same with the owner's key, which masked sums need.
+    #[must_use]
+    pub fn with_identity(self, identity: Arc<Identity>) -> Self {
+        Self { identity: Some(identity), ..self }
     }
 
     /// The participant that [`Participant::snapshot`] saw. Give it
@@ -203,10 +240,16 @@ impl Participant {
     ///
     /// # Errors
     /// [`TrainingError`] if the bytes are no snapshot of this owner in this plan.
-    pub fn restore(plan: Plan, owner: OwnerId, bytes: &[u8]) -> Result<Self, TrainingError> {
-        let mut participant = Self::new(plan, owner)?;
+    pub fn restore(
+        plan: Plan,
+        owner: OwnerId,
+        identity: Option<Arc<Identity>>,
+        bytes: &[u8],
+    ) -> Result<Self, TrainingError> {
+        let mut participant = Self { identity, ..Self::new(plan, owner)? };
         participant.state = State::decode(bytes)?;
         participant.state.check(&participant.plan, owner)?;
+        participant.wake_part()?;
         Ok(participant)
     }
 
@@ -218,15 +261,19 @@ impl Participant {
         Ok(self.state.encode()?)
     }
 
-    /// Takes in an event.
+    /// Takes in an event. Randomness for masks is drawn from `rng`: the operating system's, for
+    /// whoever knows it sees the update.
     ///
     /// # Errors
-    /// [`TrainingError::Length`] if the driver's own vectors have the wrong length.
-    pub fn step(&mut self, event: ParticipantEvent<'_>) -> Outcome {
+    /// [`TrainingError::Length`] if the driver's own vectors have the wrong length,
+    /// [`TrainingError::NoIdentity`] if a mask is needed and there is no key.
+    pub fn step(&mut self, rng: &mut dyn CryptoRng, event: ParticipantEvent<'_>) -> Outcome {
         match event {
-            ParticipantEvent::Message(bytes) => self.receive(bytes),
-            ParticipantEvent::Summarised(sums) => self.summarised(sums),
-            ParticipantEvent::Trained(id, result) => self.trained(id, result),
+            ParticipantEvent::Message(bytes) => self.receive(rng, bytes),
+            ParticipantEvent::Summarised { sums, examples } => {
+                self.summarised(rng, Statistics { sums, examples })
+            }
+            ParticipantEvent::Trained(id, result) => self.trained(rng, id, result),
             ParticipantEvent::Failed(id, reason) => self.failed(id, &reason),
             ParticipantEvent::Restarted => Ok(self.restarted()),
         }
@@ -237,22 +284,37 @@ impl Participant {
         self.state.owner
     }
 
-    fn receive(&mut self, bytes: &[u8]) -> Outcome {
-        match Task::decode(bytes) {
-            Err(problem) => Ok(refused(Refusal::Malformed { problem: problem.to_string() })),
-            Ok(Task::Summarise { job } | Task::Train(TrainTask { job, .. }))
-                if job != self.plan.job =>
-            {
-                Ok(refused(Refusal::OtherJob { job }))
+    fn receive(&mut self, rng: &mut dyn CryptoRng, bytes: &[u8]) -> Outcome {
+        let task = match Task::decode(bytes) {
+            Ok(task) => task,
+            Err(problem) => {
+                return Ok(refused(Refusal::Malformed { problem: problem.to_string() }));
             }
-            Ok(Task::Summarise { .. }) => self.summarise(),
-            Ok(Task::Train(task)) => self.train(task),
+        };
+        let job = task.job();
+        if job != self.plan.job {
+            return Ok(refused(Refusal::OtherJob { job }));
+        }
+        match task {
+            Task::Summarise { manifest, .. } => self.summarise(rng, manifest.as_deref()),
+            Task::Train(task) => self.train(task),
+            Task::Sum { slot, message, .. } => self.sum_message(rng, slot, &message),
         }
     }
 
-    fn summarise(&mut self) -> Outcome {
-        if let Some(sums) = self.state.statistics.clone() {
-            return send(&Answer::Summary { job: self.plan.job, sums }).map(|effect| vec![effect]);
+    fn summarise(&mut self, rng: &mut dyn CryptoRng, manifest: Option<&SignedManifest>) -> Outcome {
+        match self.admit(manifest, TaskId::SUMMARY, None) {
+            Err(refusal) => return self.refuse(TaskId::SUMMARY, Refusal::Manifest(refusal)),
+            Ok(false) if self.state.part.is_some() && self.state.answer.is_some() => {
+                return Ok(self.answer_again());
+            }
+            Ok(_) => {}
+        }
+        if let Some(statistics) = self.state.statistics.clone() {
+            if self.state.part.is_some() {
+                return self.contribute_statistics(rng, &statistics);
+            }
+            return Ok(vec![self.statistics_answer(statistics)?]);
         }
         if std::mem::replace(&mut self.state.summarising, true) {
             return Ok(Effects::new());
@@ -260,20 +322,30 @@ impl Participant {
         Ok(vec![ParticipantEffect::Persist, ParticipantEffect::Summarise])
     }
 
-    fn summarised(&mut self, sums: Vec<f64>) -> Outcome {
+    fn summarised(&mut self, rng: &mut dyn CryptoRng, statistics: Statistics) -> Outcome {
         if !std::mem::take(&mut self.state.summarising) {
             return Ok(Effects::new());
         }
-        check_driver("statistics", sums.len(), self.plan.statistics as usize)?;
-        if let Err(reason) = check_statistics(&self.plan, &sums) {
+        check_driver("statistics", statistics.sums.len(), self.plan.statistics as usize)?;
+        if let Err(reason) = check_statistics(&self.plan, &statistics.sums) {
             return self.decline(TaskId::SUMMARY, &reason.to_string());
         }
-        self.state.statistics = Some(sums.clone());
-        let answer = send(&Answer::Summary { job: self.plan.job, sums })?;
-        Ok(vec![ParticipantEffect::Persist, answer])
+        self.state.statistics = Some(statistics.clone());
+        if self.state.part.is_some() {
+            return self.contribute_statistics(rng, &statistics);
+        }
+        Ok(vec![ParticipantEffect::Persist, self.statistics_answer(statistics)?])
     }
 
-    fn train(&mut self, task: TrainTask) -> Outcome {
+    fn statistics_answer(
+        &self,
+        statistics: Statistics,
+    ) -> Result<ParticipantEffect, TrainingError> {
+        let Statistics { sums, .. } = statistics;
+        send(&Answer::Summary { job: self.plan.job, sums })
+    }
+
+    fn train(&mut self, mut task: TrainTask) -> Outcome {
         if let Err(reason) = task.check(&self.plan) {
             return self.refuse(task.id, Refusal::Unfit(reason));
         }
@@ -282,17 +354,30 @@ impl Participant {
             let refusal = Refusal::Outdated { got: task.id.round, newest: newest.round };
             return self.refuse(task.id, refusal);
         }
+        let manifest = task.manifest.take();
+        let fingerprint = if manifest.is_some() { Some(task.fingerprint()?) } else { None };
+        let anew = match self.admit(manifest.as_deref(), task.id, fingerprint) {
+            Ok(anew) => anew,
+            Err(refusal) => return self.refuse(task.id, Refusal::Manifest(refusal)),
+        };
+        if anew {
+            return Ok(self.begin(task));
+        }
         // Whoever works for a buffer finishes first: a model that is a little old is still used.
         let busy = self.state.work.is_some();
         if busy && (task.id == newest || self.plan.strategy.is_buffered()) {
             return Ok(Effects::new());
         }
-        if let Some(answer) = self.state.answer.as_deref()
-            && task.id == newest
-        {
-            return Ok(vec![ParticipantEffect::Send(answer.into())]);
+        if self.state.answer.is_some() && task.id == newest {
+            return Ok(self.answer_again());
         }
         Ok(self.begin(task))
+    }
+
+    /// The stored answer: the same question has the same bytes.
+    fn answer_again(&self) -> Effects {
+        let answer = self.state.answer.as_deref();
+        answer.map(|answer| ParticipantEffect::Send(answer.into())).into_iter().collect()
     }
 
     fn begin(&mut self, task: TrainTask) -> Effects {
@@ -322,7 +407,7 @@ impl Participant {
         task.control.iter().zip(&self.state.control).map(|(c, own)| c - own).collect()
     }
 
-    fn trained(&mut self, id: TaskId, result: LocalResult) -> Outcome {
+    fn trained(&mut self, rng: &mut dyn CryptoRng, id: TaskId, result: LocalResult) -> Outcome {
         if self.state.work.is_none() || id != self.state.newest {
             return Ok(Effects::new());
         }
@@ -335,9 +420,12 @@ impl Participant {
             Err(DropReason::NotFinite) => return self.failed(id, "local training diverged"),
             Err(reason) => return self.failed(id, &format!("local training {reason}")),
         }
-        let work = self.state.work.take();
-        if let Some(correction) = work.and_then(|work| work.correction) {
-            self.state.pending = Some(next_control(&correction, &update));
+        let correction = self.state.work.take().and_then(|work| work.correction);
+        if self.state.part.is_some() {
+            return self.contribute_update(rng, &update, correction.as_deref());
+        }
+        if let Some(correction) = correction {
+            self.state.pending = Some(next_control(&correction, &mean_gradient(&update)));
         }
         let bytes = Answer::Update(update).encode()?;
         let message = bytes.as_slice().into();
@@ -373,11 +461,15 @@ impl Participant {
     }
 }
 
+/// SCAFFOLD: `-delta / displacement`.
+fn mean_gradient(update: &Update) -> Vec<f64> {
+    update.delta.iter().map(|&d| -f64::from(d) / update.displacement).collect()
+}
+
 /// SCAFFOLD: `c_i+ = c_i - c - delta / displacement`.
-fn next_control(correction: &[f32], update: &Update) -> Vec<f32> {
-    let mean_gradients = update.delta.iter().map(|&d| -f64::from(d) / update.displacement);
+fn next_control(correction: &[f32], mean_gradient: &[f64]) -> Vec<f32> {
     // The correction that was trained with is c - c_i.
-    mean_gradients.zip(correction).map(|(g, &c)| rounded(g - f64::from(c))).collect()
+    mean_gradient.iter().zip(correction).map(|(g, &c)| rounded(g - f64::from(c))).collect()
 }
 
 fn refused(refusal: Refusal) -> Effects {

@@ -1,0 +1,351 @@
+//! A member of the committee: publishes keys, watches manifests, and opens one sum for each.
+
+use std::sync::Arc;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use nexus_mpc::Identity;
+use nexus_mpc::aggregation::{Refusal, nx};
+use nexus_types::limits::{MAX_MESSAGE_BYTES, MAX_TEXT_BYTES};
+use nexus_types::{Canonical, CryptoRng, JobId, MemberId, peek_tag, tag_of};
+
+use super::ledger::{Ledger, ManifestRefusal, Seen};
+use super::manifest::{SignedManifest, SignedPacketKey};
+use super::terms::JobTerms;
+use crate::error::TrainingError;
+use crate::message::presentable;
+use crate::plan::Plan;
+
+/// Most sums whose keys are published at once.
+pub(crate) const EPOCH: u32 = 256;
+
+/// From the coordinator to a member.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub enum MemberTask {
+    /// Publish your keys for `count` sums from `first` on.
+    Publish {
+        /// The job.
+        job: JobId,
+        /// The first sum.
+        first: u32,
+        /// How many.
+        count: u32,
+    },
+    /// This sum begins.
+    Open {
+        /// The job.
+        job: JobId,
+        /// What it is bound to.
+        manifest: Box<SignedManifest>,
+    },
+    /// A message of the engine that masks sums.
+    Sum {
+        /// The job.
+        job: JobId,
+        /// The number of the sum.
+        slot: u32,
+        /// The engine's bytes.
+        message: Vec<u8>,
+    },
+}
+
+/// From a member to the coordinator.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub enum MemberAnswer {
+    /// Keys for sums, the first of which is `first`.
+    Keys {
+        /// The job.
+        job: JobId,
+        /// The first sum.
+        first: u32,
+        /// A key for each.
+        keys: Vec<SignedPacketKey>,
+    },
+    /// The sum is open.
+    Opened {
+        /// The job.
+        job: JobId,
+        /// The number of the sum.
+        slot: u32,
+    },
+    /// A message of the engine that masks sums.
+    Sum {
+        /// The job.
+        job: JobId,
+        /// The number of the sum.
+        slot: u32,
+        /// The engine's bytes.
+        message: Vec<u8>,
+    },
+    /// The task was refused, and why, for people.
+    Refused {
+        /// The job.
+        job: JobId,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Canonical for MemberTask {
+    const DOMAIN: &'static str = "nexus/training/member task";
+    const VERSION: u8 = 1;
+    const MAX_BYTES: usize = MAX_MESSAGE_BYTES;
+}
+
+impl Canonical for MemberAnswer {
+    const DOMAIN: &'static str = "nexus/training/member answer";
+    const VERSION: u8 = 1;
+    // As many keys as an epoch has, or one share of a sum.
+    const MAX_BYTES: usize = (1 << 21) + MAX_TEXT_BYTES;
+}
+
+/// What a member wants done, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MemberEffect {
+    /// Send the encoded [`MemberAnswer`] to the coordinator.
+    Send(Arc<[u8]>),
+    /// Make [`Member::snapshot`] durable before carrying out the effects that follow.
+    Persist,
+    /// A message was refused; for the member's log.
+    Refused(MemberRefusal),
+}
+
+/// Why a member does not do what it is asked to.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemberRefusal {
+    /// The message is no task.
+    #[error("the message is no task: {problem}")]
+    Malformed {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The task is of another job.
+    #[error("the task is of job {}", job.0.short())]
+    OtherJob {
+        /// That job.
+        job: JobId,
+    },
+    /// The manifest is not acceptable.
+    #[error(transparent)]
+    Manifest(#[from] ManifestRefusal),
+    /// The protocol of masked sums was broken.
+    #[error("the coordinator {0}")]
+    Sum(#[from] Refusal),
+    /// The sum cannot be opened.
+    #[error(transparent)]
+    Terms(#[from] TrainingError),
+}
+
+/// What a member remembers, secrets included.
+#[derive(BorshSerialize, BorshDeserialize)]
+struct State {
+    job: JobId,
+    member: MemberId,
+    ledger: Ledger,
+    /// The newest manifest accepted.
+    open: Option<SignedManifest>,
+    engine: Vec<u8>,
+}
+
+impl Canonical for State {
+    const DOMAIN: &'static str = "nexus/training/member";
+    const VERSION: u8 = 1;
+    // As for the coordinator's snapshot.
+    const MAX_BYTES: usize = isize::MAX.cast_unsigned();
+}
+
+/// A member of the committee of a job: a state machine without clock, network or disk.
+///
+/// It accepts one manifest for each sum and a bounded number for each round, votes once and
+/// answers once. It trusts nobody: not the coordinator that speaks to it, nor the owners.
+#[derive(Clone, Debug)]
+pub struct Member {
+    terms: Arc<JobTerms>,
+    plan: Plan,
+    id: MemberId,
+    identity: Arc<Identity>,
+    ledger: Ledger,
+    open: Option<SignedManifest>,
+    engine: nx::Member,
+}
+
+type Effects = Vec<MemberEffect>;
+
+impl Member {
+    /// Member `id` of the committee of `plan`.
+    ///
+    /// # Errors
+    /// [`TrainingError`] if the plan is impossible, or `identity` is not the key of that member.
+    pub fn new(plan: Plan, id: MemberId, identity: Arc<Identity>) -> Result<Self, TrainingError> {
+        plan.check()?;
+        let missing = || TrainingError::NoIdentity { party: "member" };
+        let terms = plan.terms().cloned().ok_or_else(missing)?;
+        if terms.engine.members().get(id.index()) != Some(&identity.public()) {
+            return Err(missing());
+        }
+        let engine = nx::Member::new(plan.job.0, id, Arc::clone(&identity));
+        let ledger = Ledger::default();
+        Ok(Self { terms, plan, id, identity, ledger, open: None, engine })
+    }
+
+    /// The member that [`Member::snapshot`] saw.
+    ///
+    /// # Errors
+    /// [`TrainingError`] if the bytes are no snapshot of this member in this plan.
+    pub fn restore(
+        plan: Plan,
+        id: MemberId,
+        identity: Arc<Identity>,
+        bytes: &[u8],
+        restored: nx::Restored,
+    ) -> Result<Self, TrainingError> {
+        let mut member = Self::new(plan, id, Arc::clone(&identity))?;
+        let state = State::decode(bytes)?;
+        if state.job != member.plan.job || state.member != id {
+            let problem = "it is of another job or member";
+            return Err(TrainingError::Snapshot { problem });
+        }
+        member.ledger = state.ledger;
+        member.engine = nx::Member::restore(id, identity, &state.engine, restored)?;
+        if let (Some(signed), nx::Restored::Continued) = (state.open, restored) {
+            member.open = Some(signed.clone());
+            // A sum that is over, or that the engine sits out, stays closed.
+            let _ = member.open_sum(&signed);
+        }
+        Ok(member)
+    }
+
+    /// Everything the member knows, secrets included.
+    ///
+    /// # Errors
+    /// Never, for a machine that was made by this crate.
+    pub fn snapshot(&self) -> Result<Vec<u8>, TrainingError> {
+        let state = State {
+            job: self.plan.job,
+            member: self.id,
+            ledger: self.ledger.clone(),
+            open: self.open.clone(),
+            engine: self.engine.snapshot(),
+        };
+        Ok(state.encode()?)
+    }
+
+    /// Takes in a message that claims to be from the coordinator. Packet keys are drawn from
+    /// `rng`: the operating system's, and from nothing that is kept.
+    ///
+    /// # Errors
+    /// Only if an answer cannot be encoded.
+    pub fn step(
+        &mut self,
+        rng: &mut dyn CryptoRng,
+        message: &[u8],
+    ) -> Result<Effects, TrainingError> {
+        match self.receive(rng, message) {
+            Ok(effects) => Ok(effects),
+            Err(refusal) => {
+                let reason = presentable(&refusal.to_string());
+                let answer = MemberAnswer::Refused { job: self.plan.job, reason };
+                let answer = MemberEffect::Send(answer.encode()?.into());
+                Ok(vec![MemberEffect::Refused(refusal), answer])
+            }
+        }
+    }
+
+    fn receive(&mut self, rng: &mut dyn CryptoRng, bytes: &[u8]) -> Result<Effects, MemberRefusal> {
+        let task = MemberTask::decode(bytes)
+            .map_err(|problem| MemberRefusal::Malformed { problem: problem.to_string() })?;
+        let (MemberTask::Publish { job, .. }
+        | MemberTask::Open { job, .. }
+        | MemberTask::Sum { job, .. }) = &task;
+        if *job != self.plan.job {
+            return Err(MemberRefusal::OtherJob { job: *job });
+        }
+        match task {
+            MemberTask::Publish { first, count, .. } => self.publish(rng, first, count),
+            MemberTask::Open { manifest, .. } => self.open(*manifest),
+            MemberTask::Sum { slot, message, .. } => self.sum(slot, &message),
+        }
+    }
+
+    /// Publishes keys, or the same keys again.
+    fn publish(
+        &mut self,
+        rng: &mut dyn CryptoRng,
+        first: u32,
+        count: u32,
+    ) -> Result<Effects, MemberRefusal> {
+        let newest = self.ledger.newest().map_or(0, |(slot, _)| slot);
+        if first > newest.saturating_add(EPOCH) {
+            return Err(Refusal::OutOfTurn.into());
+        }
+        let end = first.saturating_add(count.min(EPOCH));
+        let mut effects = Effects::new();
+        if first >= self.engine.first_unpublished() {
+            self.engine.publish(rng, first, count).map_err(TrainingError::from)?;
+            effects.push(MemberEffect::Persist);
+        }
+        let sign = |slot| {
+            let key = self.engine.packet_key(slot).ok_or(Refusal::OutOfTurn)?;
+            Ok(SignedPacketKey::sign(&self.identity, self.plan.job, slot, self.id, key))
+        };
+        let keys = (first..end).map(sign).collect::<Result<_, Refusal>>()?;
+        effects.push(Self::answer(&MemberAnswer::Keys { job: self.plan.job, first, keys })?);
+        Ok(effects)
+    }
+
+    /// Takes part in the sum that `signed` describes.
+    fn open(&mut self, signed: SignedManifest) -> Result<Effects, MemberRefusal> {
+        let digest = signed.check(&self.terms)?;
+        let manifest = &signed.manifest;
+        let slot = manifest.slot;
+        let owners = self.plan.summed(manifest.task.round);
+        if !manifest.is_of(self.plan.rounds) || manifest.owners != owners {
+            let what = "round or list of owners".to_owned();
+            return Err(ManifestRefusal::Outside { what }.into());
+        }
+        let mut effects = Effects::new();
+        if self.ledger.look_up(manifest, digest, self.terms.attempts)? == Seen::New {
+            self.open_sum(&signed)?;
+            if let Some(before) = slot.checked_sub(1) {
+                self.engine.expire(before);
+            }
+            self.ledger.enter(manifest, digest);
+            self.open = Some(signed);
+            effects.push(MemberEffect::Persist);
+        }
+        effects.push(Self::answer(&MemberAnswer::Opened { job: self.plan.job, slot })?);
+        Ok(effects)
+    }
+
+    fn open_sum(&mut self, signed: &SignedManifest) -> Result<(), MemberRefusal> {
+        let digest = signed.check(&self.terms)?;
+        let manifest = &signed.manifest;
+        let terms = manifest.nx_terms(&self.terms)?.ok_or(Refusal::OtherRound)?;
+        let session = manifest.session(&self.terms, digest);
+        Ok(self.engine.open(session, Arc::new(terms)).map_err(TrainingError::from)?)
+    }
+
+    /// Takes in a message of the engine.
+    fn sum(&mut self, slot: u32, message: &[u8]) -> Result<Effects, MemberRefusal> {
+        let newest = self.ledger.newest().map(|(newest, _)| newest);
+        if newest != Some(slot) {
+            return Err(Refusal::OtherRound.into());
+        }
+        let wrap = |effect| match effect {
+            nx::MemberEffect::Persist => Ok(MemberEffect::Persist),
+            nx::MemberEffect::Send(message) => {
+                let message = message.to_vec();
+                Self::answer(&MemberAnswer::Sum { job: self.plan.job, slot, message })
+            }
+        };
+        let effects = self.engine.receive(message)?;
+        if peek_tag(message) == Some(tag_of(nx::Certificate::DOMAIN)) {
+            self.ledger.open();
+        }
+        effects.into_iter().map(wrap).collect()
+    }
+
+    fn answer(answer: &MemberAnswer) -> Result<MemberEffect, MemberRefusal> {
+        Ok(MemberEffect::Send(answer.encode().map_err(TrainingError::from)?.into()))
+    }
+}
