@@ -7,7 +7,7 @@ use miette::Diagnostic;
 use nexus_learning::LearningError;
 use nexus_models::ModelError;
 use nexus_models::data::DataError;
-use nexus_training::TrainingError;
+use nexus_training::{ReplayError, TrainingError};
 use nexus_types::{CodecError, StoreError};
 
 use crate::job::JobProblem;
@@ -18,6 +18,8 @@ use crate::simulation::SimulationError;
 pub const FAILED: u8 = 1;
 /// Exit code of wrong usage, configuration or input.
 pub const USAGE: u8 = 2;
+/// Exit code of a proof, signature or record that does not check.
+pub const REJECTED: u8 = 3;
 /// Exit code of a deadline that passed or a peer that cannot be reached.
 pub const UNREACHABLE: u8 = 5;
 
@@ -109,6 +111,39 @@ pub enum NodeError {
         /// Runs that are there.
         known: Vec<String>,
     },
+    /// A record of a masked sum does not check.
+    #[error("{name} does not check")]
+    #[diagnostic(
+        code(nexus::verify),
+        help("the run's folder is damaged, or its coordinator did not do what it says")
+    )]
+    Record {
+        /// The file, in the run's folder.
+        name: String,
+        /// Why.
+        source: ReplayError,
+    },
+    /// A run's model is not the one that its sums make.
+    #[error("the model of the run `{id}` is not the one that its recorded sums make")]
+    #[diagnostic(
+        code(nexus::verify),
+        help("the run's folder is damaged, or its coordinator did not do what it says")
+    )]
+    OtherModel {
+        /// The run.
+        id: String,
+    },
+    /// A run's records are of another job than its request.
+    #[error("the records of the run `{id}` are of another job than the one it was asked for")]
+    #[diagnostic(code(nexus::verify))]
+    OtherJob {
+        /// The run.
+        id: String,
+    },
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes, and masks need them")]
+    #[diagnostic(code(nexus::random))]
+    NoRandomness,
     /// A run cannot go on, because it would not be the same run.
     #[error("the run `{id}` cannot go on: the job or its data are not what they were")]
     #[diagnostic(code(nexus::run), help("put the data back, or start a new run"))]
@@ -174,7 +209,10 @@ impl NodeError {
             | Self::InUse { .. }
             | Self::Output { .. }
             | Self::Store(_)
+            | Self::NoRandomness
             | Self::Codec(_) => FAILED,
+
+            Self::Record { .. } | Self::OtherModel { .. } | Self::OtherJob { .. } => REJECTED,
 
             Self::Job(_)
             | Self::Data(_)

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use nexus_models::data::{Column, Limits, Table, read_file};
 use nexus_models::{ModelSpec, Network, weights};
-use nexus_training::{Answer, Task};
+use nexus_mpc::aggregation::{nx, secagg_plus};
+use nexus_training::{Answer, JobTerms, MemberAnswer, MemberTask, SignedManifest, SumRecord, Task};
 use nexus_types::limits::MAX_MESSAGE_BYTES;
 use nexus_types::{Canonical, Digest, peek_tag, tag_of};
 use serde_json::{Value, json};
@@ -113,15 +114,93 @@ fn message(bytes: &[u8]) -> Option<(&'static str, Value)> {
     if tag == tag_of(Answer::DOMAIN) {
         return Some(("answer", answer(&Answer::decode(bytes).ok()?)));
     }
-    None
+    secure(bytes)
+}
+
+/// A message of masked sums.
+fn secure(bytes: &[u8]) -> Option<(&'static str, Value)> {
+    if let Ok(terms) = JobTerms::decode(bytes) {
+        let facts = json!({
+            "job": terms.job.to_string(), "suite": terms.engine.name(), "owners": terms.owners.len(),
+            "members": terms.engine.members().len(), "n_min": terms.n_min,
+            "attempts": terms.attempts, "clip": terms.clip,
+        });
+        return Some(("terms", facts));
+    }
+    if let Ok(record) = SumRecord::decode(bytes) {
+        let transcript = record.transcript.as_deref().and_then(described);
+        let facts = json!({ "manifest": manifest(&record.manifest), "transcript": transcript });
+        return Some(("sum", facts));
+    }
+    if let Ok(task) = MemberTask::decode(bytes) {
+        return Some(("task for a member", member_task(&task)));
+    }
+    if let Ok(answer) = MemberAnswer::decode(bytes) {
+        return Some(("answer of a member", member_answer(&answer)));
+    }
+    described(bytes).map(|facts| ("part of a masked sum", facts))
+}
+
+/// A message of an engine of masked sums.
+fn described(bytes: &[u8]) -> Option<Value> {
+    let found = nx::describe(bytes).or_else(|| secagg_plus::describe(bytes))?.ok()?;
+    let fields: serde_json::Map<_, _> =
+        found.fields.into_iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
+    Some(json!({ "is": found.title, "says": fields }))
+}
+
+fn manifest(signed: &SignedManifest) -> Value {
+    let manifest = &signed.manifest;
+    json!({
+        "sum": manifest.slot, "round": manifest.task.round, "model": manifest.model.to_string(),
+        "owners": manifest.owners.len(), "n_min": manifest.n_min, "values": manifest.values,
+        "weight_unit": manifest.weight_unit,
+    })
+}
+
+fn member_task(task: &MemberTask) -> Value {
+    match task {
+        MemberTask::Publish { job, first, count } => {
+            json!({ "asks": "keys", "job": job.to_string(), "first": first, "count": count })
+        }
+        MemberTask::Open { job, manifest: signed } => {
+            json!({ "asks": "to open", "job": job.to_string(), "manifest": manifest(signed) })
+        }
+        MemberTask::Sum { job, slot, message } => {
+            json!({ "job": job.to_string(), "sum": slot, "message": described(message) })
+        }
+    }
+}
+
+fn member_answer(answer: &MemberAnswer) -> Value {
+    match answer {
+        MemberAnswer::Keys { job, first, keys } => {
+            json!({ "gives": "keys", "job": job.to_string(), "first": first, "count": keys.len() })
+        }
+        MemberAnswer::Opened { job, slot } => {
+            json!({ "gives": "consent", "job": job.to_string(), "sum": slot })
+        }
+        MemberAnswer::Sum { job, slot, message } => {
+            json!({ "job": job.to_string(), "sum": slot, "message": described(message) })
+        }
+        MemberAnswer::Refused { job, reason } => {
+            json!({ "gives": "a refusal", "job": job.to_string(), "reason": reason })
+        }
+    }
 }
 
 fn task(task: &Task) -> Value {
     match task {
-        Task::Summarise { job } => json!({ "asks": "sums", "job": job.to_string() }),
+        Task::Summarise { job, manifest: signed } => json!({
+            "asks": "sums", "job": job.to_string(), "manifest": signed.as_deref().map(manifest),
+        }),
+        Task::Sum { job, slot, message } => {
+            json!({ "job": job.to_string(), "sum": slot, "message": described(message) })
+        }
         Task::Train(task) => json!({
             "asks": "an update", "job": task.job.to_string(), "round": task.id.round,
             "repeat": task.id.repeat, "parameters": task.parameters.len(),
+            "manifest": task.manifest.as_deref().map(manifest),
         }),
     }
 }
@@ -135,6 +214,9 @@ fn answer(answer: &Answer) -> Value {
             "gives": "an update", "job": update.job.to_string(), "round": update.id.round,
             "parameters": update.delta.len(), "examples": update.examples,
         }),
+        Answer::Sum { job, slot, message } => {
+            json!({ "job": job.to_string(), "sum": slot, "message": described(message) })
+        }
         Answer::Declined { job, id, reason } => {
             json!({ "gives": "a refusal", "job": job.to_string(), "round": id.round, "reason": reason })
         }

@@ -3,6 +3,7 @@
 mod config;
 mod doctor;
 mod inspect;
+mod job;
 mod model;
 mod new;
 mod run;
@@ -72,6 +73,9 @@ enum Command {
     Run(run::RunArgs),
     /// Make a folder with a job and its data to start from
     New(new::NewArgs),
+    /// Check what a job did
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// Look at models
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -125,6 +129,7 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<(), NodeError> {
     match cli.command {
         Command::Run(args) => run::run(&context()?, &args),
         Command::New(args) => new::new(&context()?, &args),
+        Command::Job(command) => job::job(&context()?, &command),
         Command::Model(command) => model::model(&context()?, &command),
         Command::Inspect(args) => inspect::inspect(&context()?, &args),
         Command::Doctor => doctor::doctor(&context()?),

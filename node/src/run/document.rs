@@ -9,16 +9,12 @@ use nexus_types::OwnerId;
 
 use super::baseline::Baselines;
 use super::owners::Owners;
-use super::{Outcome, Run, usage};
+use super::{Outcome, Run, protection, usage};
 use crate::error::NodeError;
-use crate::job::Suite;
 use crate::summary::{
-    Confusion, Data, Dropped, Metrics, Model, Owner, OwnerMetrics, Round, SCHEMA, SecureSum,
-    Simulated, Summary, Task, Time, finite,
+    CommitteeRound, Confusion, Data, Dropped, Metrics, Model, Owner, OwnerMetrics, Round, SCHEMA,
+    SecureSum, Simulated, Summary, Task, Time, finite,
 };
-
-/// How updates travel in fact; that of the job once rounds follow it.
-const SUITE: Suite = Suite::Clear;
 
 /// One round for the summary. Test figures are those of the model after the round, on every
 /// owner's test rows together.
@@ -46,18 +42,17 @@ pub(super) fn round(
         train_loss: finite(record.train_loss),
         test_accuracy: tested.as_ref().and_then(Evaluation::accuracy),
         test_loss: tested.and_then(|tested| finite(tested.loss)),
-        clipped: count(&record.clipped),
-        committee: None,
+        clipped: record.clipped_owners,
+        committee: record.committee.as_ref().map(|committee| CommitteeRound {
+            liars: committee.liars.iter().map(|member| member.0).collect(),
+            silent: committee.silent.iter().map(|member| member.0).collect(),
+        }),
         bytes_up: record.bytes_up,
         bytes_down: record.bytes_down,
         update_norm: finite(record.update_norm),
         opened_ms: record.opened.0,
         closed_ms: record.closed.0,
     })
-}
-
-fn count(owners: &[OwnerId]) -> u32 {
-    u32::try_from(owners.len()).unwrap_or(u32::MAX)
 }
 
 fn numbers(owners: &[OwnerId]) -> Vec<u32> {
@@ -83,8 +78,12 @@ pub(super) fn summary(
     baselines: Option<&Baselines>,
 ) -> Result<Summary, NodeError> {
     let parse = |line: &String| serde_json::from_str(line);
-    let rounds = outcome.lines.iter().map(parse).collect::<Result<_, _>>();
-    let model = run.owners.model();
+    let rounds: Result<Vec<Round>, _> = outcome.lines.iter().map(parse).collect();
+    let rounds = rounds.map_err(|source| json_error(source, "rounds.jsonl"))?;
+    let (model, section) = (run.owners.model(), &run.job.job.aggregation);
+    let sums = protection::secure_sum(section, &run.plan)?.map(|sums| sums.counting(&rounds));
+    let transcripts = run.folder.sums();
+    let sums = sums.map(|sums| SecureSum { transcripts, ..sums });
     Ok(Summary {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -103,12 +102,12 @@ pub(super) fn summary(
         metrics: metrics(&run.owners, outcome.parameters, baselines)?,
         strategy: run.plan.strategy.name().into(),
         rule: run.plan.rule.name().into(),
-        rounds: rounds.map_err(|source| json_error(source, "rounds.jsonl"))?,
-        aggregation: SUITE,
-        aggregation_note: SecureSum::note(None),
-        secure_sum: None,
+        rounds,
+        aggregation: section.suite,
+        aggregation_note: SecureSum::note(sums.as_ref()),
+        secure_sum: sums,
         privacy: (),
-        simulated: Simulated::one_process(SUITE),
+        simulated: Simulated::one_process(section.suite),
         faults: run.request.faults_file.clone(),
         warnings: outcome.warnings.clone(),
         resumed_from: outcome.resumed_from,

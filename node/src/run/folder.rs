@@ -3,6 +3,8 @@
 //! ```text
 //! run.json             what was asked for; there as soon as the folder is
 //! checkpoints/         the last two states of the whole run, each behind a checksum
+//! plan.json, terms.bin what the parties of masked sums agreed on, if sums are masked
+//! sums/                the record of each masked sum, for `nexus job verify`
 //! rounds.jsonl         a line per round
 //! model.safetensors    the model, and model.toml, its specification
 //! report.html          for people
@@ -21,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::store::{DirStore, read_bounded, sync_folder, write_atomic};
 use crate::error::NodeError;
-use crate::simulation::Faults;
+use crate::simulation::{Faults, ROOT_BYTES};
 use crate::summary::Summary;
 
 /// What a run was asked for: enough to begin it anew or to go on.
@@ -64,11 +66,13 @@ pub struct Checkpoint {
     pub rounds: Vec<String>,
     /// The job, as a digest: a checkpoint of another job or other data is refused.
     pub job: [u8; 32],
+    /// What the keys of the run's parties follow from.
+    pub root: [u8; ROOT_BYTES],
 }
 
 impl Canonical for Checkpoint {
     const DOMAIN: &'static str = "nexus/run/checkpoint";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
     const MAX_BYTES: usize = 65 * MAX_MESSAGE_BYTES;
 }
 
@@ -85,6 +89,15 @@ pub const SCHEMA: u32 = 1;
 const MAX_FILE_BYTES: u64 = 1 << 30;
 const REQUEST: &str = "run.json";
 const SUMMARY: &str = "summary.json";
+/// What owners accepted for masked sums.
+pub(super) const TERMS: &str = "terms.bin";
+/// The folder of the records of masked sums.
+pub(super) const SUMS: &str = "sums";
+
+/// The record of the sum `slot`.
+pub(super) fn sum_file(slot: u32) -> String {
+    format!("{SUMS}/sum-{slot:07}.bin")
+}
 
 impl RunFolder {
     /// Makes the folder of a new run below `runs`. It appears with its request in it, so every
@@ -178,6 +191,21 @@ impl RunFolder {
             Err(TryLockError::WouldBlock) => Err(NodeError::InUse { id: self.id.clone() }),
             Err(TryLockError::Error(error)) => Err(NodeError::file(&path, error)),
         }
+    }
+
+    /// How many records of masked sums there are; `None` if none were kept.
+    pub fn sums(&self) -> Option<u32> {
+        let entries = fs::read_dir(self.path.join(SUMS)).ok()?;
+        u32::try_from(entries.count()).ok().filter(|count| *count > 0)
+    }
+
+    /// Makes the folder of the records of masked sums.
+    ///
+    /// # Errors
+    /// [`NodeError::File`].
+    pub fn make_sums(&self) -> Result<(), NodeError> {
+        let path = self.path.join(SUMS);
+        fs::create_dir_all(&path).map_err(|e| NodeError::file(&path, e))
     }
 
     /// Writes one file of the run.

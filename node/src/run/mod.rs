@@ -9,20 +9,22 @@ pub mod folder;
 mod model;
 mod owners;
 mod plan;
+mod protection;
 pub mod store;
 mod usage;
+pub mod verify;
 
 use std::path::Path;
 
 use nexus_models::weights;
-use nexus_training::Plan;
-use nexus_types::{Digest, Seed, SystemClock};
+use nexus_training::{Plan, SumRecord};
+use nexus_types::{Canonical, Digest, Seed, SystemClock};
 
 use crate::error::NodeError;
 use crate::job::JobFile;
 use crate::report::{self, Extra};
-use crate::simulation::{Milestone, Simulation};
-use crate::summary::{Round, Summary};
+use crate::simulation::{Keys, Milestone, ROOT_BYTES, Simulation};
+use crate::summary::{Round, SecureSum, Summary};
 
 use baseline::Baselines;
 use folder::{Checkpoint, Request, RunFolder, json};
@@ -80,25 +82,40 @@ impl Run {
     ///
     /// # Errors
     /// [`NodeError`]: the job failed, or the disk did.
-    pub fn to_end(self, observer: &mut dyn Observer) -> Result<(RunFolder, Vec<u8>), NodeError> {
+    pub fn to_end(
+        mut self,
+        observer: &mut dyn Observer,
+    ) -> Result<(RunFolder, Vec<u8>), NodeError> {
         let _lock = self.folder.lock()?;
         let (found, mut warnings) = self.folder.last_checkpoint(self.job_digest().0)?;
         warnings.extend(plan::warnings(&self.plan));
+        let root = match &found {
+            Some(checkpoint) => checkpoint.root,
+            None => protection::fresh_root()?,
+        };
+        let keys = protection::keys(&self.job, &self.plan, root);
+        self.plan = protection::protect(&self.job, self.plan, &keys)?;
+        self.publish_terms()?;
+        if let Some(terms) = self.plan.terms() {
+            let suite = self.job.job.aggregation.suite;
+            warnings.extend(SecureSum::warnings(suite, terms.n_min, self.plan.owners));
+        }
         for warning in &warnings {
             observer.warn(warning);
         }
-        let (mut simulation, mut lines) = self.simulation(found.as_ref())?;
+        let (mut simulation, mut lines) = self.simulation(keys, found.as_ref())?;
         let resumed_from = found.map(|checkpoint| count(&checkpoint.rounds));
         observer.begun(&self.folder, self.plan.rounds, resumed_from.unwrap_or(0));
         loop {
             match simulation.advance()? {
                 Milestone::Finished => break,
+                Milestone::Sum(record) => self.keep(&record)?,
                 Milestone::Round(record, causes) => {
                     let round =
                         document::round(&record, &causes, &self.owners, simulation.parameters())?;
                     observer.round(&round);
                     lines.push(document::line(&round)?);
-                    self.save(&simulation, &lines)?;
+                    self.save(root, &simulation, &lines)?;
                 }
             }
         }
@@ -108,18 +125,34 @@ impl Run {
         Ok((self.folder, summary))
     }
 
+    /// Writes down what the parties of masked sums agreed on.
+    fn publish_terms(&self) -> Result<(), NodeError> {
+        let Some(terms) = self.plan.terms() else { return Ok(()) };
+        self.folder.make_sums()?;
+        self.folder.write("plan.json", &json(&self.plan))?;
+        self.folder.write("model.toml", self.owners.model().toml()?.as_bytes())?;
+        self.folder.write(folder::TERMS, &terms.encode()?)
+    }
+
+    fn keep(&self, record: &SumRecord) -> Result<(), NodeError> {
+        let slot = record.manifest.manifest.slot;
+        self.folder.write(&folder::sum_file(slot), &record.encode()?)
+    }
+
     fn simulation(
         &self,
+        keys: Keys,
         checkpoint: Option<&Checkpoint>,
     ) -> Result<(Simulation<'_, Owners>, Vec<String>), NodeError> {
         let (plan, faults) = (self.plan.clone(), self.request.faults.clone());
         let Some(checkpoint) = checkpoint else {
-            let simulation = Simulation::new(plan, &self.owners, faults, &self.seed, self.threads)?;
+            let simulation =
+                Simulation::new(plan, keys, &self.owners, faults, &self.seed, self.threads)?;
             return Ok((simulation, Vec::new()));
         };
         let bytes = &checkpoint.simulation;
         let simulation =
-            Simulation::restore(plan, &self.owners, faults, &self.seed, self.threads, bytes)?;
+            Simulation::restore(plan, keys, &self.owners, faults, &self.seed, self.threads, bytes)?;
         self.owners.prepare(simulation.summary())?;
         self.folder.write("rounds.jsonl", checkpoint.rounds.concat().as_bytes())?;
         Ok((simulation, checkpoint.rounds.clone()))
@@ -133,8 +166,14 @@ impl Run {
         Digest::of("cipher-nexus run v1", &parts.concat())
     }
 
-    fn save(&self, simulation: &Simulation<'_, Owners>, lines: &[String]) -> Result<(), NodeError> {
+    fn save(
+        &self,
+        root: [u8; ROOT_BYTES],
+        simulation: &Simulation<'_, Owners>,
+        lines: &[String],
+    ) -> Result<(), NodeError> {
         self.folder.checkpoint(&Checkpoint {
+            root,
             simulation: simulation.snapshot()?,
             rounds: lines.to_vec(),
             job: self.job_digest().0,

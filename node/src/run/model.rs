@@ -7,6 +7,11 @@ use super::owners::Classes;
 use crate::error::{NodeError, read_toml};
 use crate::job::{JobFile, ModelKind};
 
+/// The weights that a run with `seed` begins from.
+pub(super) fn initial(network: &Network<f32>, seed: &Seed) -> Vec<f32> {
+    network.initial(&seed.derive("initial weights", &[]))
+}
+
 /// A checked model, fit for the job's data.
 #[derive(Debug)]
 pub(super) struct Model {
@@ -109,7 +114,7 @@ impl Model {
 
     /// The weights before training.
     pub(super) fn initial(&self, seed: &Seed) -> Vec<f32> {
-        self.network.initial(&seed.derive("initial weights", &[]))
+        initial(&self.network, seed)
     }
 
     /// The specification as a file.

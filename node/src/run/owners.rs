@@ -164,6 +164,10 @@ impl Workload for Owners {
         }
     }
 
+    fn examples(&self, owner: OwnerId) -> u64 {
+        self.train_rows(owner) as u64
+    }
+
     fn initial(&self, summary: &[f64]) -> Result<Vec<f32>, String> {
         self.prepare(summary).map_err(|error| error.to_string())?;
         Ok(self.model.initial(&self.seed))

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use nexus_learning::{Length, LocalConfig, Optimiser};
-use nexus_training::{MAX_EXAMPLE_CAP, Plan, TrainingError};
-use nexus_types::{Digest, JobId, Seed};
+use nexus_training::{MAX_EXAMPLE_CAP, Plan, Protection, TrainingError};
+use nexus_types::{Digest, JobId, ModelHash, Seed};
 
 use super::folder::json;
 use super::owners::Owners;
@@ -18,7 +18,7 @@ const LOCAL_EPOCHS: u32 = 5;
 pub(super) fn plan(job: &JobFile, owners: &Owners, seed: &Seed) -> Result<Plan, NodeError> {
     let training = &job.job.training;
     let mut plan = Plan {
-        job: job_id(job, owners),
+        job: job_id(job, owners.model().hash()),
         model: owners.model().hash(),
         owners: small(owners.names().len()),
         rounds: training.rounds,
@@ -33,12 +33,26 @@ pub(super) fn plan(job: &JobFile, owners: &Owners, seed: &Seed) -> Result<Plan, 
         weighting: training.weighting,
         example_cap: MAX_EXAMPLE_CAP,
         seed: seed.derive("plan", &[]),
+        protection: Protection::Clear,
     };
     if training.quorum.is_none() {
         plan.quorum = plan.asked().div_ceil(2);
     }
-    plan.check().map_err(|error| job.problem(key(&error), &error.to_string(), None))?;
+    plan.check().map_err(|error| refused(job, &error))?;
     Ok(plan)
+}
+
+/// `error` with the place in the job that it is about.
+pub(super) fn refused(job: &JobFile, error: &TrainingError) -> NodeError {
+    job.problem(key(error), &error.to_string(), help(error)).into()
+}
+
+fn help(error: &TrainingError) -> Option<String> {
+    let masked = matches!(
+        error,
+        TrainingError::Setting { setting: "asked" | "n_min", .. } | TrainingError::Masking(_)
+    );
+    masked.then(|| "masked sums need several owners; `suite = \"clear\"` masks nothing".into())
 }
 
 fn small(count: usize) -> u32 {
@@ -54,13 +68,21 @@ fn key(error: &TrainingError) -> &'static [&'static str] {
         | TrainingError::Setting {
             setting: "limit" | "keep" | "iterations" | "smoothing", ..
         } => &["aggregation", "rule"],
+        TrainingError::Setting { setting: "n_min", .. } => &["aggregation", "n_min"],
+        TrainingError::Setting { setting: "clip", .. } | TrainingError::Quantise(_) => {
+            &["aggregation", "clip"]
+        }
+        TrainingError::Setting { setting: "max_attempts", .. } => &["aggregation", "max_attempts"],
+        TrainingError::Setting { setting: "asked", .. } | TrainingError::Masking(_) => {
+            &["aggregation", "suite"]
+        }
         _ => &["training", "strategy"],
     }
 }
 
 /// Digest of what the parties agree on: the job, the model, and what the data look like.
-fn job_id(job: &JobFile, owners: &Owners) -> JobId {
-    let parts = [json(&job.job), owners.model().hash().0.0.to_vec()];
+pub(super) fn job_id(job: &JobFile, model: ModelHash) -> JobId {
+    let parts = [json(&job.job), model.0.0.to_vec()];
     JobId(Digest::of("cipher-nexus job v1", &parts.concat()))
 }
 

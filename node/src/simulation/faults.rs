@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nexus_training::TaskId;
-use nexus_types::{OwnerId, Round, Seed, SeededRng};
+use nexus_types::{MemberId, OwnerId, Round, Seed, SeededRng};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ pub struct Faults {
     pub owners: OwnerFaults,
     /// What happens to the coordinator.
     pub coordinator: CoordinatorFaults,
+    /// What happens to the members of the committee.
+    pub committee: CommitteeFaults,
     /// Owners that attack.
     pub attack: Vec<Attack>,
 }
@@ -81,6 +83,22 @@ impl Default for CoordinatorFaults {
     }
 }
 
+/// `[committee]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CommitteeFaults {
+    /// Chance per round that a member crashes.
+    pub crash: f64,
+    /// Milliseconds until it is back.
+    pub restart_ms: u32,
+}
+
+impl Default for CommitteeFaults {
+    fn default() -> Self {
+        Self { crash: 0.0, restart_ms: 3_000 }
+    }
+}
+
 /// `[[attack]]`: owners that send something else than they trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -138,6 +156,7 @@ impl Faults {
             ("owners.slow", self.owners.slow, 0.0, 1.0),
             ("owners.slow_factor", self.owners.slow_factor, 1.0, 1e6),
             ("coordinator.crash", self.coordinator.crash, 0.0, 1.0),
+            ("committee.crash", self.committee.crash, 0.0, 1.0),
         ];
         let scales = self.attack.iter().map(|a| ("attack.scale", f64::from(a.scale), -1e6, 1e6));
         let last = f64::from(owners) - 1.0;
@@ -153,7 +172,7 @@ impl Faults {
 
     /// Whether any party can crash, so that what it persists must be kept.
     pub fn crashes(&self) -> bool {
-        self.owners.crash > 0.0 || self.coordinator.crash > 0.0
+        self.owners.crash > 0.0 || self.coordinator.crash > 0.0 || self.committee.crash > 0.0
     }
 }
 
@@ -228,6 +247,13 @@ impl FaultPlan {
         let path = [round.0.into(), life.into()];
         let crash = self.happens(self.faults.coordinator.crash, "coordinator crash", &path);
         crash.then(|| self.draw("coordinator crash time", &path).unit())
+    }
+
+    /// The share of a deadline after which `member` crashes in `round`.
+    pub fn member_crash(&self, member: MemberId, round: Round) -> Option<f64> {
+        let path = [member.0.into(), round.0.into()];
+        let crash = self.happens(self.faults.committee.crash, "member crash", &path);
+        crash.then(|| self.draw("member crash time", &path).unit())
     }
 
     /// The attack that `owner` mounts.

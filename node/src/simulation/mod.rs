@@ -10,22 +10,32 @@
 
 mod agenda;
 mod faults;
+mod keys;
 mod network;
 mod snapshot;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
+use getrandom::SysRng;
+use getrandom::rand_core::UnwrapErr;
+use nexus_mpc::Identity;
 use nexus_training::{
     Coordinator, CoordinatorEffect, CoordinatorEvent, DropReason, Dropped, LocalResult, LocalTask,
-    Participant, ParticipantEffect, ParticipantEvent, Plan, RoundRecord, TaskId, TrainingError,
+    Member, MemberEffect, Participant, ParticipantEffect, ParticipantEvent, Peer, Plan, Restored,
+    RoundRecord, SumRecord, TaskId, TrainingError,
 };
-use nexus_types::{CodecError, OwnerId, Party, Round, Seed, Timestamp, Transport, TransportError};
+use nexus_types::{
+    CodecError, MemberId, OwnerId, Party, Round, Seed, Timestamp, Transport, TransportError,
+};
 
 pub use faults::{
-    Attack, AttackKind, CoordinatorFaults, FaultPlan, FaultRange, Faults, NetworkFaults,
-    OwnerFaults,
+    Attack, AttackKind, CommitteeFaults, CoordinatorFaults, FaultPlan, FaultRange, Faults,
+    NetworkFaults, OwnerFaults,
 };
+
+pub use keys::{Keys, ROOT_BYTES};
 
 use agenda::{Agenda, Appointment, Training};
 use network::Network;
@@ -37,6 +47,9 @@ pub trait Workload: Sync {
     /// # Errors
     /// Why the owner declines, in words.
     fn summarise(&self, owner: OwnerId) -> Result<Vec<f64>, String>;
+
+    /// Rows that `owner` trains on.
+    fn examples(&self, owner: OwnerId) -> u64;
 
     /// The model before the first round, given the sums over all owners.
     ///
@@ -58,7 +71,10 @@ pub trait Workload: Sync {
 #[derive(Debug)]
 pub enum Milestone {
     /// A round has ended. The second part names, for owners, faults injected during it.
-    Round(RoundRecord, BTreeMap<OwnerId, String>),
+    Round(Box<RoundRecord>, BTreeMap<OwnerId, String>),
+    /// A masked sum was opened, and this is what an auditor needs to check it. Comes before its
+    /// round.
+    Sum(Box<SumRecord>),
     /// The job has ended.
     Finished,
 }
@@ -124,6 +140,7 @@ struct Host<M> {
 /// A job under way.
 pub struct Simulation<'a, W> {
     plan: Plan,
+    keys: Keys,
     workload: &'a W,
     faults: FaultPlan,
     threads: usize,
@@ -133,6 +150,7 @@ pub struct Simulation<'a, W> {
     finished: bool,
     coordinator: Host<Coordinator>,
     owners: Vec<Host<Participant>>,
+    members: Vec<Host<Member>>,
     network: Network,
     agenda: Agenda,
     milestones: VecDeque<Milestone>,
@@ -154,32 +172,44 @@ impl<'a, W: Workload> Simulation<'a, W> {
     /// [`TrainingError`] if the plan is impossible.
     pub fn new(
         plan: Plan,
+        keys: Keys,
         workload: &'a W,
         faults: Faults,
         seed: &Seed,
         threads: usize,
     ) -> Result<Self, SimulationError> {
-        let mut simulation = Self::unstarted(plan, workload, faults, seed, threads)?;
+        let mut simulation = Self::unstarted(plan, keys, workload, faults, seed, threads)?;
         simulation.plan_coordinator_crash();
+        simulation.plan_member_crashes();
         simulation.coordinate(CoordinatorEvent::Start)?;
         Ok(simulation)
     }
 
     fn unstarted(
         plan: Plan,
+        keys: Keys,
         workload: &'a W,
         faults: Faults,
         seed: &Seed,
         threads: usize,
     ) -> Result<Self, SimulationError> {
         let faults = FaultPlan::new(faults, seed);
-        let coordinator = Coordinator::new(plan.clone())?;
-        let owners = OwnerId::all(plan.owners)
-            .map(|id| Ok(Host::new(Participant::new(plan.clone(), id)?)))
-            .collect::<Result<_, TrainingError>>()?;
+        let coordinator = Coordinator::new(plan.clone())?.with_identity(keys.coordinator());
+        let owner = |(id, key): (OwnerId, &Arc<Identity>)| {
+            let participant = Participant::new(plan.clone(), id)?;
+            Ok(Host::new(participant.with_identity(Arc::clone(key))))
+        };
+        let owners = OwnerId::all(plan.owners).zip(keys.owners());
+        let owners = owners.map(owner).collect::<Result<_, TrainingError>>()?;
+        let member = |(id, key): (MemberId, &Arc<Identity>)| {
+            Ok(Host::new(Member::new(plan.clone(), id, Arc::clone(key))?))
+        };
+        let members = (0..).map(MemberId).zip(keys.members());
+        let members = members.map(member).collect::<Result<_, TrainingError>>()?;
         Ok(Self {
             network: Network::new(plan.owners, faults.clone()),
             plan,
+            keys,
             workload,
             faults,
             threads,
@@ -189,6 +219,7 @@ impl<'a, W: Workload> Simulation<'a, W> {
             finished: false,
             coordinator: Host::new(coordinator),
             owners,
+            members,
             agenda: Agenda::default(),
             milestones: VecDeque::new(),
         })
@@ -230,7 +261,9 @@ impl<'a, W: Workload> Simulation<'a, W> {
     fn step_limit(&self) -> u64 {
         let attempts = u64::from(self.plan.attempts) + 1;
         let rounds = u64::from(self.plan.rounds) + 1;
-        1000 + 64 * attempts * rounds * (u64::from(self.plan.owners) + 1)
+        let parties = u64::from(self.plan.owners) + self.members.len() as u64 + 1;
+        // In a masked sum every owner's packet goes to every member.
+        1000 + 64 * attempts * rounds * parties * (self.members.len() as u64 + 1)
     }
 
     fn step(&mut self) -> Result<(), SimulationError> {
@@ -260,7 +293,15 @@ impl<'a, W: Workload> Simulation<'a, W> {
         while let Some(received) = self.network.endpoint(to).receive() {
             match (to, received.from) {
                 (Party::Coordinator, Party::Owner(from)) => {
+                    let from = Peer::Owner(from);
                     self.coordinate(CoordinatorEvent::Message { from, bytes: &received.message })?;
+                }
+                (Party::Coordinator, Party::Member(from)) => {
+                    let from = Peer::Member(from);
+                    self.coordinate(CoordinatorEvent::Message { from, bytes: &received.message })?;
+                }
+                (Party::Member(member), Party::Coordinator) => {
+                    self.serve(member, &received.message)?;
                 }
                 (Party::Owner(owner), Party::Coordinator) => {
                     self.participate(owner, ParticipantEvent::Message(&received.message))?;
@@ -275,6 +316,7 @@ impl<'a, W: Workload> Simulation<'a, W> {
         match party {
             Party::Coordinator => self.coordinator.machine.is_none(),
             Party::Owner(owner) => self.owners[owner.index()].machine.is_none(),
+            Party::Member(member) => self.members[member.index()].machine.is_none(),
         }
     }
 
@@ -311,7 +353,11 @@ impl<'a, W: Workload> Simulation<'a, W> {
         for effect in machine.step(self.now, event)? {
             match effect {
                 CoordinatorEffect::Send { to, message } => {
-                    self.network.endpoint(Party::Coordinator).send(Party::Owner(to), message)?;
+                    let to = match to {
+                        Peer::Owner(owner) => Party::Owner(owner),
+                        Peer::Member(member) => Party::Member(member),
+                    };
+                    self.network.endpoint(Party::Coordinator).send(to, message)?;
                 }
                 CoordinatorEffect::Wake { at } => self.agenda.add(at, Appointment::Wake),
                 CoordinatorEffect::Persist => self.persist_coordinator()?,
@@ -321,6 +367,9 @@ impl<'a, W: Workload> Simulation<'a, W> {
                         .initial(&sums)
                         .map_err(|reason| SimulationError::Begin { reason })?;
                     self.coordinate(CoordinatorEvent::Begin { parameters })?;
+                }
+                CoordinatorEffect::Summed(record) => {
+                    self.milestones.push_back(Milestone::Sum(Box::new(record)));
                 }
                 CoordinatorEffect::RoundClosed(record) => self.round_closed(record),
                 CoordinatorEffect::Finished { .. } => self.finished = true,
@@ -338,8 +387,9 @@ impl<'a, W: Workload> Simulation<'a, W> {
         self.closed = record.round;
         self.network.advance(self.now, self.closed.next());
         self.plan_coordinator_crash();
+        self.plan_member_crashes();
         let causes = self.network.take_causes();
-        self.milestones.push_back(Milestone::Round(record, causes));
+        self.milestones.push_back(Milestone::Round(Box::new(record), causes));
     }
 
     fn plan_coordinator_crash(&mut self) {
@@ -350,13 +400,19 @@ impl<'a, W: Workload> Simulation<'a, W> {
         self.agenda.add(at, Appointment::Crash(Party::Coordinator));
     }
 
-    fn persist_coordinator(&mut self) -> Result<(), SimulationError> {
-        if self.faults.faults().crashes()
-            && let Some(machine) = &self.coordinator.machine
-        {
-            self.coordinator.disk = machine.snapshot()?;
+    fn plan_member_crashes(&mut self) {
+        for member in (0..).map(MemberId).take(self.members.len()) {
+            if let Some(share) = self.faults.member_crash(member, self.closed) {
+                // A round takes a small part of its deadline, if nothing else goes wrong.
+                let at = self.now + self.plan.round_deadline.mul_f64(share * share * share);
+                self.agenda.add(at, Appointment::Crash(Party::Member(member)));
+            }
         }
-        Ok(())
+    }
+
+    fn persist_coordinator(&mut self) -> Result<(), SimulationError> {
+        let keeps = self.faults.faults().crashes();
+        Ok(self.coordinator.persist(keeps, Coordinator::snapshot)?)
     }
 
     fn participate(
@@ -365,11 +421,14 @@ impl<'a, W: Workload> Simulation<'a, W> {
         event: ParticipantEvent<'_>,
     ) -> Result<(), SimulationError> {
         let Some(machine) = &mut self.owners[owner.index()].machine else { return Ok(()) };
-        for effect in machine.step(event)? {
+        for effect in machine.step(&mut UnwrapErr(SysRng), event)? {
             match effect {
                 ParticipantEffect::Summarise => {
                     let event = match self.workload.summarise(owner) {
-                        Ok(sums) => ParticipantEvent::Summarised(sums),
+                        Ok(sums) => {
+                            let examples = self.workload.examples(owner);
+                            ParticipantEvent::Summarised { sums, examples }
+                        }
                         Err(reason) => ParticipantEvent::Failed(TaskId::SUMMARY, reason),
                     };
                     self.participate(owner, event)?;
@@ -381,6 +440,24 @@ impl<'a, W: Workload> Simulation<'a, W> {
                 ParticipantEffect::Persist => self.persist_owner(owner)?,
                 ParticipantEffect::Refused(refusal) => {
                     tracing::debug!(%owner, %refusal, "a task was refused");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a member of the committee a message.
+    fn serve(&mut self, member: MemberId, message: &[u8]) -> Result<(), SimulationError> {
+        let Some(machine) = &mut self.members[member.index()].machine else { return Ok(()) };
+        for effect in machine.step(&mut UnwrapErr(SysRng), message)? {
+            match effect {
+                MemberEffect::Send(message) => {
+                    let mut endpoint = self.network.endpoint(Party::Member(member));
+                    endpoint.send(Party::Coordinator, message)?;
+                }
+                MemberEffect::Persist => self.persist_member(member)?,
+                MemberEffect::Refused(refusal) => {
+                    tracing::debug!(%member, %refusal, "a task was refused");
                 }
             }
         }
@@ -402,20 +479,21 @@ impl<'a, W: Workload> Simulation<'a, W> {
     }
 
     fn persist_owner(&mut self, owner: OwnerId) -> Result<(), SimulationError> {
-        let host = &mut self.owners[owner.index()];
-        if self.faults.faults().crashes()
-            && let Some(machine) = &host.machine
-        {
-            host.disk = machine.snapshot()?;
-        }
-        Ok(())
+        let keeps = self.faults.faults().crashes();
+        Ok(self.owners[owner.index()].persist(keeps, Participant::snapshot)?)
+    }
+
+    fn persist_member(&mut self, member: MemberId) -> Result<(), SimulationError> {
+        let keeps = self.faults.faults().crashes();
+        Ok(self.members[member.index()].persist(keeps, Member::snapshot)?)
     }
 
     fn crash(&mut self, party: Party) {
-        let Faults { owners, coordinator, .. } = self.faults.faults();
+        let Faults { owners, coordinator, committee, .. } = self.faults.faults();
         let pause = match party {
             Party::Coordinator => coordinator.restart_ms,
             Party::Owner(_) => owners.restart_ms,
+            Party::Member(_) => committee.restart_ms,
         };
         match party {
             Party::Coordinator => self.coordinator.crash(),
@@ -423,6 +501,7 @@ impl<'a, W: Workload> Simulation<'a, W> {
                 self.owners[owner.index()].crash();
                 self.agenda.forget_training(owner);
             }
+            Party::Member(member) => self.members[member.index()].crash(),
         }
         tracing::debug!(%party, "crashed");
         let back = self.now + Duration::from_millis(pause.into());
@@ -437,17 +516,29 @@ impl<'a, W: Workload> Simulation<'a, W> {
                     [] => Coordinator::new(self.plan.clone())?,
                     disk => Coordinator::restore(self.plan.clone(), disk)?,
                 };
-                host.machine = Some(machine);
+                host.machine = Some(machine.with_identity(self.keys.coordinator()));
                 self.coordinate(CoordinatorEvent::Restarted)
             }
             Party::Owner(owner) => {
                 let host = &mut self.owners[owner.index()];
+                let key = Arc::clone(&self.keys.owners()[owner.index()]);
                 let machine = match host.disk.as_slice() {
-                    [] => Participant::new(self.plan.clone(), owner)?,
-                    disk => Participant::restore(self.plan.clone(), owner, disk)?,
+                    [] => Participant::new(self.plan.clone(), owner)?.with_identity(key),
+                    disk => Participant::restore(self.plan.clone(), owner, Some(key), disk)?,
                 };
                 host.machine = Some(machine);
                 self.participate(owner, ParticipantEvent::Restarted)
+            }
+            Party::Member(member) => {
+                let host = &mut self.members[member.index()];
+                let key = Arc::clone(&self.keys.members()[member.index()]);
+                let plan = self.plan.clone();
+                let machine = match host.disk.as_slice() {
+                    [] => Member::new(plan, member, key)?,
+                    disk => Member::restore(plan, member, key, disk, Restored::Continued)?,
+                };
+                host.machine = Some(machine);
+                Ok(())
             }
         }
     }
@@ -456,6 +547,18 @@ impl<'a, W: Workload> Simulation<'a, W> {
 impl<M> Host<M> {
     const fn new(machine: M) -> Self {
         Self { machine: Some(machine), disk: Vec::new(), life: 0 }
+    }
+
+    /// Keeps what the machine asked to be kept, if anything can go wrong.
+    fn persist<E>(
+        &mut self,
+        keeps: bool,
+        snapshot: impl Fn(&M) -> Result<Vec<u8>, E>,
+    ) -> Result<(), E> {
+        if let (true, Some(machine)) = (keeps, &self.machine) {
+            self.disk = snapshot(machine)?;
+        }
+        Ok(())
     }
 
     fn crash(&mut self) {

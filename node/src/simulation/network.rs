@@ -108,7 +108,7 @@ impl Network {
     fn post(&mut self, mail: &Envelope) {
         let owner = match (mail.from, mail.to) {
             (Party::Owner(owner), _) | (_, Party::Owner(owner)) => Some(owner),
-            (Party::Coordinator, Party::Coordinator) => None,
+            (Party::Coordinator | Party::Member(_), Party::Coordinator | Party::Member(_)) => None,
         };
         self.sequence += 1;
         if let Some(owner) = owner {
@@ -147,7 +147,7 @@ impl Transport for Endpoint<'_> {
             Party::Owner(owner) => {
                 self.network.faults.garbage(owner, self.network.sequence, &message)
             }
-            Party::Coordinator => None,
+            Party::Coordinator | Party::Member(_) => None,
         };
         let message = garbage.map_or(message, Into::into);
         self.network.post(&Envelope { from: self.party, to, message });

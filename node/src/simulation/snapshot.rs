@@ -1,13 +1,15 @@
 //! A simulation as bytes: what a killed run goes on from.
 
+use std::sync::Arc;
+
 use borsh::{BorshDeserialize, BorshSerialize};
-use nexus_training::{Coordinator, LocalTask, Participant, Plan};
+use nexus_training::{Coordinator, LocalTask, Member, Participant, Plan, Restored, TrainingError};
 use nexus_types::limits::MAX_MESSAGE_BYTES;
-use nexus_types::{Canonical, OwnerId, Party, Round, Seed, Timestamp, TransportError};
+use nexus_types::{Canonical, MemberId, OwnerId, Party, Round, Seed, Timestamp, TransportError};
 
 use super::agenda::{Appointment, Training};
 use super::network::Envelope;
-use super::{Faults, Host, Simulation, SimulationError, Workload};
+use super::{Faults, Host, Keys, Simulation, SimulationError, Workload};
 
 #[derive(BorshSerialize, BorshDeserialize)]
 struct Saved {
@@ -17,6 +19,7 @@ struct Saved {
     finished: bool,
     coordinator: SavedHost,
     owners: Vec<SavedHost>,
+    members: Vec<SavedHost>,
     sequence: u64,
     wire: Vec<SavedMail>,
     causes: Vec<(OwnerId, String)>,
@@ -49,13 +52,13 @@ enum SavedAppointment {
 
 impl Canonical for Saved {
     const DOMAIN: &'static str = "nexus/simulation/snapshot";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
     const MAX_BYTES: usize = 64 * MAX_MESSAGE_BYTES;
 }
 
 impl Saved {
-    /// Every owner that is named must be one of the job's.
-    fn check(&self, plan: &Plan) -> Result<(), SimulationError> {
+    /// Every party that is named must be one of the job's.
+    fn check(&self, plan: &Plan, members: usize) -> Result<(), SimulationError> {
         let mail = self.wire.iter().flat_map(|mail| [mail.from, mail.to]);
         let agenda = self.agenda.iter().filter_map(|(_, entry)| match entry {
             SavedAppointment::Wake => None,
@@ -63,8 +66,11 @@ impl Saved {
             SavedAppointment::Train(owner, _) => Some(Party::Owner(*owner)),
         });
         let causes = self.causes.iter().map(|(owner, _)| Party::Owner(*owner));
-        let stranger =
-            |party: &Party| matches!(party, Party::Owner(owner) if owner.0 >= plan.owners);
+        let stranger = |party: &Party| match party {
+            Party::Coordinator => false,
+            Party::Owner(owner) => owner.0 >= plan.owners,
+            Party::Member(member) => member.index() >= members,
+        };
         match mail.chain(agenda).chain(causes).find(stranger) {
             Some(to) => Err(TransportError::Unreachable { to }.into()),
             None => Ok(()),
@@ -99,6 +105,11 @@ impl<'a, W: Workload> Simulation<'a, W> {
                 .iter()
                 .map(|host| host.save(Participant::snapshot))
                 .collect::<Result<_, _>>()?,
+            members: self
+                .members
+                .iter()
+                .map(|host| host.save(Member::snapshot))
+                .collect::<Result<_, _>>()?,
             sequence,
             wire: wire.collect(),
             causes: self.network.causes(),
@@ -113,6 +124,7 @@ impl<'a, W: Workload> Simulation<'a, W> {
     /// [`SimulationError`] if the bytes are no snapshot of this job.
     pub fn restore(
         plan: Plan,
+        keys: Keys,
         workload: &'a W,
         faults: Faults,
         seed: &Seed,
@@ -120,19 +132,31 @@ impl<'a, W: Workload> Simulation<'a, W> {
         bytes: &[u8],
     ) -> Result<Self, SimulationError> {
         let saved = Saved::decode(bytes)?;
-        let mut simulation = Self::unstarted(plan, workload, faults, seed, threads)?;
+        let mut simulation = Self::unstarted(plan, keys, workload, faults, seed, threads)?;
         let (got, expected) = (saved.owners.len(), simulation.owners.len());
-        if got != expected {
+        if got != expected || saved.members.len() != simulation.members.len() {
             return Err(SimulationError::OtherJob { got, expected });
         }
-        saved.check(&simulation.plan)?;
-        let plan = simulation.plan.clone();
-        simulation.coordinator =
-            Host::load(saved.coordinator, |bytes| Coordinator::restore(plan.clone(), bytes))?;
-        for (id, (host, saved)) in
-            (0..).map(OwnerId).zip(simulation.owners.iter_mut().zip(saved.owners))
+        saved.check(&simulation.plan, simulation.members.len())?;
+        let (plan, keys) = (simulation.plan.clone(), simulation.keys.clone());
+        simulation.coordinator = Host::load(saved.coordinator, |bytes| {
+            let coordinator = Coordinator::restore(plan.clone(), bytes)?;
+            Ok::<_, TrainingError>(coordinator.with_identity(keys.coordinator()))
+        })?;
+        let owners = (0..).map(OwnerId).zip(keys.owners());
+        for ((id, key), (host, saved)) in owners.zip(simulation.owners.iter_mut().zip(saved.owners))
         {
-            *host = Host::load(saved, |bytes| Participant::restore(plan.clone(), id, bytes))?;
+            let key = Some(Arc::clone(key));
+            *host = Host::load(saved, |bytes| Participant::restore(plan.clone(), id, key, bytes))?;
+        }
+        let members = (0..).map(MemberId).zip(keys.members());
+        for ((id, key), (host, saved)) in
+            members.zip(simulation.members.iter_mut().zip(saved.members))
+        {
+            let key = Arc::clone(key);
+            *host = Host::load(saved, |bytes| {
+                Member::restore(plan.clone(), id, key, bytes, Restored::Continued)
+            })?;
         }
         let wire = saved.wire.into_iter().map(|mail| {
             let SavedMail { at, order, from, to, message } = mail;
@@ -179,7 +203,7 @@ impl<M> Host<M> {
         Ok(SavedHost { machine, disk: self.disk.clone(), life: self.life })
     }
 
-    fn load<E>(saved: SavedHost, restore: impl Fn(&[u8]) -> Result<M, E>) -> Result<Self, E> {
+    fn load<E>(saved: SavedHost, restore: impl FnOnce(&[u8]) -> Result<M, E>) -> Result<Self, E> {
         let machine = saved.machine.as_deref().map(restore).transpose()?;
         Ok(Self { machine, disk: saved.disk, life: saved.life })
     }

@@ -25,9 +25,54 @@ fn the_default_job_learns_digits() {
 #[test]
 fn the_summary_says_what_the_coordinator_sees_and_what_is_simulated() {
     let scratch = Scratch::new();
-    let said = scratch.succeed(&["run", "--no-baselines"]);
-    assert!(said.contains("sees each owner's update"), "{said}");
+    let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = words(scratch.succeed(&["run", "--no-baselines"]));
+    assert!(said.contains("Nobody sees a single owner's update"), "{said}");
+    assert!(said.contains("The committee is this machine"), "{said}");
     assert!(said.contains("this process"), "{said}");
+    let clear = "[data]\nbuiltin = \"digits\"\n[aggregation]\nsuite = \"clear\"\n";
+    scratch.write("clear.toml", clear);
+    let said = words(scratch.succeed(&["run", "clear.toml", "--no-baselines"]));
+    assert!(said.contains("sees each owner's update"), "{said}");
+}
+
+#[test]
+fn masked_sums_make_the_model_that_the_coordinator_would_make_in_the_clear() {
+    let scratch = Scratch::new();
+    let mut accuracies = Vec::new();
+    for suite in ["nx", "secagg-plus", "clear"] {
+        let job = format!("[data]\nbuiltin = \"digits\"\n[aggregation]\nsuite = \"{suite}\"\n");
+        scratch.write(&format!("{suite}.toml"), &job);
+        let summary = scratch.summary(&[&format!("{suite}.toml"), "--no-baselines"]);
+        accuracies.push(accuracy(&summary));
+    }
+    let clear = accuracies[2];
+    assert!(accuracies.iter().all(|got| (got - clear).abs() <= 0.003), "{accuracies:?}");
+}
+
+#[test]
+fn a_run_with_a_committee_can_be_verified_from_its_folder_and_a_changed_one_is_rejected() {
+    let scratch = Scratch::new();
+    scratch.succeed(&["run", "--no-baselines"]);
+    let said = scratch.succeed(&["job", "verify", "digits-1"]);
+    assert_eq!(said.matches("fingerprints add up").count(), 6, "{said}");
+    assert!(said.contains("the one that these sums make"), "{said}");
+    let sum = "runs/digits-1/sums/sum-0000002.bin";
+    let whole = scratch.read(sum);
+    for at in [200, whole.len() / 2, whole.len() - 40] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        scratch.write(sum, &damaged);
+        scratch.fail(3, &["job", "verify", "digits-1"]);
+    }
+    scratch.write(sum, &whole);
+    let model = "runs/digits-1/model.safetensors";
+    let mut other = scratch.read(model);
+    let last = other.len() - 1;
+    other[last] ^= 1;
+    scratch.write(model, &other);
+    let refused = scratch.fail(3, &["job", "verify", "digits-1"]);
+    assert!(refused.contains("is not the one that its recorded sums make"), "{refused}");
 }
 
 #[test]

@@ -39,10 +39,11 @@ const MAP: &[(&str, &str, &[&str])] = &[
     ("node", "cipher-nexus", &[]),
     ("sdk/python", "nexus-python", &[]),
     ("bench", "bench", &[]),
+    ("fuzz", "fuzz", &[]),
 ];
 
 /// From the ground up; a crate's stratum is the first part of its folder.
-const STRATA: &[&str] = &["core", "protocol", "ai", "node", "sdk", "bench"];
+const STRATA: &[&str] = &["core", "protocol", "ai", "node", "sdk", "bench", "fuzz"];
 
 /// Where an asynchronous runtime may be: everything else takes its world as arguments.
 const MAY_USE_TOKIO: &[&str] =

@@ -1,0 +1,106 @@
+//! Who sees what in a run: from the job's `[aggregation]` to the terms of masked sums.
+
+use std::sync::Arc;
+
+use getrandom::SysRng;
+use getrandom::rand_core::TryRng;
+use nexus_mpc::aggregation::secagg_plus;
+use nexus_training::{EngineTerms, JobTerms, Plan, Protection};
+
+use crate::error::NodeError;
+use crate::job::{AggregationSection, JobFile, Suite};
+use crate::simulation::{Keys, ROOT_BYTES};
+use crate::summary::{Assumed, Committee, SecureSum};
+
+use super::plan::refused;
+
+/// A root for the keys of a run's parties, from the operating system.
+pub(super) fn fresh_root() -> Result<[u8; ROOT_BYTES], NodeError> {
+    let mut root = [0; ROOT_BYTES];
+    SysRng.try_fill_bytes(&mut root).map_err(|_| NodeError::NoRandomness)?;
+    Ok(root)
+}
+
+/// The keys that follow from `root` for the parties of `plan`.
+pub(super) fn keys(job: &JobFile, plan: &Plan, root: [u8; ROOT_BYTES]) -> Keys {
+    let section = &job.job.aggregation;
+    let members = if section.suite == Suite::Nx { section.members() } else { 0 };
+    Keys::derive(root, plan.owners, members)
+}
+
+/// `plan` under the terms that the job asks for.
+pub(super) fn protect(job: &JobFile, mut plan: Plan, keys: &Keys) -> Result<Plan, NodeError> {
+    let section = &job.job.aggregation;
+    let Some(engine) = engine(section, keys) else { return Ok(plan) };
+    let terms = JobTerms {
+        job: plan.job,
+        coordinator: keys.coordinator().public(),
+        owners: Keys::public(keys.owners()),
+        n_min: n_min(section, &engine, &plan),
+        attempts: section.max_attempts(),
+        clip: section.clip(),
+        engine,
+    };
+    plan.protection = Protection::Masked(Arc::new(terms));
+    plan.check().map_err(|error| refused(job, &error))?;
+    Ok(plan)
+}
+
+/// Fewest owners in a sum of the run.
+fn n_min(section: &AggregationSection, engine: &EngineTerms, plan: &Plan) -> u32 {
+    section.n_min.unwrap_or_else(|| plan.needed().max(engine.fewest(plan.asked())))
+}
+
+fn engine(section: &AggregationSection, keys: &Keys) -> Option<EngineTerms> {
+    match section.suite {
+        Suite::Clear => None,
+        Suite::Nx => Some(EngineTerms::Nx {
+            members: Keys::public(keys.members()),
+            packing: section.packing,
+            leaves: section.leaves(),
+            keep_messages: section.keep_messages(),
+        }),
+        Suite::SecaggPlus => Some(EngineTerms::SecAggPlus(secagg_plus::Terms {
+            corrupt_permille: permille(section.corrupt()),
+            dropout_permille: permille(section.dropout()),
+        })),
+    }
+}
+
+/// `share` in thousandths, rounded up: to be on the safe side.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be a share"
+)]
+fn permille(share: f64) -> u16 {
+    (share * 1000.0).ceil() as u16
+}
+
+/// What the summary says about the sums of a run under `plan`.
+pub(super) fn secure_sum(
+    section: &AggregationSection,
+    plan: &Plan,
+) -> Result<Option<SecureSum>, NodeError> {
+    let Some(terms) = plan.terms() else { return Ok(None) };
+    let asked = plan.asked();
+    let limit = terms.engine.limit(asked)?;
+    let masks = section.suite == Suite::Nx;
+    let layout = terms.engine.layout()?;
+    let committee = layout.map(|it| Committee::new(it.members(), it.quorum(), it.privacy()));
+    let assumed = Assumed { corrupt: section.corrupt(), dropout: section.dropout() };
+    Ok(Some(SecureSum {
+        engine: section.suite,
+        committee,
+        assumed: (!masks).then_some(assumed),
+        n_min: terms.n_min,
+        max_attempts: terms.attempts,
+        clip: terms.clip,
+        clipped_updates: 0,
+        bits: u8::try_from(65 - limit.leading_zeros()).unwrap_or(u8::MAX),
+        values_per_word: terms.engine.values_per_word(asked)?,
+        leaves: section.leaves(),
+        sums_audited: masks && section.keep_messages(),
+        transcripts: None,
+    }))
+}
