@@ -34,7 +34,8 @@ fn messages(criterion: &mut Criterion) -> Result<(), BenchError> {
     let job = JobId(Digest::of("bench", b"job"));
     let id = TaskId::first(Round(1));
     let (control, accepted, summary) = (Vec::new(), Vec::new(), Vec::new());
-    let task = Task::Train(TrainTask { job, id, parameters, control, accepted, summary });
+    let task =
+        Task::Train(TrainTask { job, id, parameters, control, accepted, summary, manifest: None });
     let bytes = task.encode().unwrap_or_default();
     let mut group = criterion.benchmark_group("task message");
     group.throughput(Throughput::Bytes(bytes.len() as u64));

@@ -4,6 +4,7 @@
 
 mod aggregation;
 mod cpu;
+mod psi;
 
 pub use aggregation::{SecureSum, Size, SumBenchError};
 pub use cpu::CpuTime;
@@ -14,6 +15,7 @@ use nexus_models::data::{DataError, DataTargets, Dataset};
 use nexus_models::{Mode, ModelError, ModelSpec, Network, Targets, Weights, Workspace};
 use nexus_training::{LocalResult, LocalTask, TaskId};
 use nexus_types::{Round, Seed};
+pub use psi::intersect;
 
 const SIDE: usize = 28;
 const CLASSES: u32 = 10;
