@@ -7,7 +7,7 @@
 //!
 //! # Protocol
 //!
-//! All is bound to the digest of the round's manifest, `h`. Four messages from each owner; the
+//! All is bound to the digest of the round's manifest, `h`. Five messages from each owner; the
 //! coordinator sends between them and decides when a phase ends.
 //!
 //! | | an owner sends | the coordinator sends |

@@ -1,4 +1,4 @@
-//! An owner: four messages, each at most once.
+//! An owner: five messages, each at most once.
 
 use std::collections::BTreeMap;
 use std::fmt;
