@@ -22,15 +22,15 @@ pub(super) fn job(context: &Context, command: &JobCommand) -> Result<(), NodeErr
     let JobCommand::Verify { run } = command;
     let folder = RunFolder::open(&context.settings.runs.value, run)?;
     let verified = verify(&folder)?;
+    if verified.model == Some(false) {
+        return Err(NodeError::OtherModel { id: run.clone() });
+    }
     if context.printer.json {
         context.printer.result_bytes(&document(&facts(run, &verified)));
     } else {
         tell(context, &verified);
     }
-    match verified.model {
-        Some(false) => Err(NodeError::OtherModel { id: run.clone() }),
-        Some(true) | None => Ok(()),
-    }
+    Ok(())
 }
 
 fn facts(run: &str, verified: &Verified) -> serde_json::Value {
@@ -66,10 +66,11 @@ fn tell(context: &Context, verified: &Verified) {
         ));
     }
     printer.result(format_args!("terms\t{}\n", verified.terms));
-    let model = match verified.model {
-        Some(true) => "the one that these sums make, bit by bit",
-        Some(false) => "NOT the one that these sums make",
-        None => "not there: the run has not ended",
+    let ended = verified.model.is_some();
+    let model = if ended {
+        "the one that these sums make, bit by bit"
+    } else {
+        "not there: the run has not ended"
     };
     printer.result(format_args!("model\t{model}\n"));
 }

@@ -140,9 +140,8 @@ impl SecureSum {
             ),
         };
         format!(
-            "Nobody sees a single owner's update: {how} Not hidden are the sums that an owner \
-             sends before the first round if columns are to be standardised. Rows themselves \
-             never leave an owner."
+            "Nobody sees a single owner's update: {how} Sums for standardisation are masked in \
+             the same way. Rows themselves never leave an owner."
         )
     }
 

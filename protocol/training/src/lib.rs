@@ -11,8 +11,10 @@
 //!
 //! # Threat model
 //!
-//! This is the *clear* mode: **the coordinator sees every owner's update**, and an update can
-//! reveal rows. Use it where owners trust the coordinator, or for measurements.
+//! In the *clear* mode **the coordinator sees every owner's update**, and an update can reveal
+//! rows. With [`Protection::Masked`] nobody sees one: owners send masked integers, and only sums
+//! are opened, by a committee ([`Member`]) or by the owners together, under [`JobTerms`] that no
+//! round can change. `nexus-mpc` says what that rests on.
 //!
 //! | who | may | is held back by |
 //! |---|---|---|
@@ -23,6 +25,9 @@
 //! | owner | send a false update | a robust [`Rule`], up to the number of liars it is set for; not with the mean, SCAFFOLD or FedBuff |
 //! | coordinator | send another model than the plan's | refused; but *values* of parameters are its to choose |
 //! | coordinator | ask for old rounds again | refused; a repeated task gets the answer it got before |
+//! | coordinator, masked | show owners different models, add its own keys, lower the floor, try a round with other owners or weights | every mask is bound to one signed [`Manifest`]; owners and members check it against the terms and against those before it |
+//! | coordinator, masked | open two sums of a round and subtract them | who has helped to open one helps with no other |
+//! | owner, masked | send false weights or figures | impossible totals end the job; possible ones are poison like any other, bounded by [`JobTerms::clip`] |
 //!
 //! # The protocol
 //!
@@ -49,6 +54,17 @@
 //!
 //! Either machine can be put away at any time ([`Coordinator::snapshot`]) and taken up again: an
 //! answered task is answered from memory, so repeating a question is free.
+//!
+//! # Masked sums
+//!
+//! Each attempt at a stage or round is a *sum* with a number of its own. The coordinator signs a
+//! [`Manifest`] (what is summed, over whom, at least how many, digest of the model, the committee's
+//! keys for this sum); members accept it ([`MemberTask::Open`]) before owners are asked. An owner
+//! trains, turns its update into integers (weight relative to the mean, clipped, scaled and rounded
+//! once) and sends one [`Answer::Sum`]; loss, steps and weight travel in the same vector. What the
+//! engine needs besides goes to and fro as [`Task::Sum`] and [`MemberTask::Sum`]. The exact sum
+//! leaves as a [`SumRecord`], from which [`Replay`] repeats the whole job, and moves the model. Rules
+//! that compare single updates, and FedBuff, do not go with it.
 //!
 //! **SCAFFOLD.** An owner's new control variate follows from its update and the displacement it
 //! reports, so the coordinator computes the change itself and the upload is no longer than

@@ -2,7 +2,7 @@
 //! exact sum over those who took part.
 //!
 //! Two engines, `nx` with a committee and one message per owner, and `secagg_plus` without a
-//! committee and four, stand behind one pair of traits: a [`Collector`] is the coordinator's
+//! committee and five, stand behind one pair of traits: a [`Collector`] is the coordinator's
 //! part, a [`Contributor`] an owner's. Both are state machines without clock, network or disk.
 
 pub mod nx;
