@@ -285,7 +285,8 @@ impl Owner {
         check::session(&delivery.session, &self.setup)?;
         check::ascending(delivery.sharers.iter().copied())?;
         check::ascending(delivery.packets.iter().map(|packet| packet.peer))?;
-        check::enough(delivery.sharers.len(), self.setup.need_of(shared.directory.keys.len()))?;
+        let need = self.fewest(shared.directory.keys.len());
+        check::enough(delivery.sharers.len(), need)?;
         let known = |owner: &OwnerId| find(&shared.directory, *owner).is_some();
         if !delivery.sharers.iter().all(known) || !contains(&delivery.sharers, self.id) {
             return Err(forbidden("owners of the directory share, this one among them"));
@@ -338,12 +339,21 @@ impl Owner {
         Ok(masks)
     }
 
+    /// Fewest of `advertised` owners that may be left.
+    fn fewest(&self, advertised: usize) -> u32 {
+        if self.minds(check::Weakness::Views) {
+            self.setup.need_of(advertised)
+        } else {
+            self.setup.need()
+        }
+    }
+
     /// Votes for a set of survivors, the first that it is asked about.
     fn vote(&self, holding: &Holding, proposal: Proposal) -> Result<Step, Refusal> {
         check::session(&proposal.session, &self.setup)?;
         check::ascending(proposal.survivors.iter().copied())?;
         let advertised = usize::try_from(holding.advertised).unwrap_or(usize::MAX);
-        check::enough(proposal.survivors.len(), self.setup.need_of(advertised))?;
+        check::enough(proposal.survivors.len(), self.fewest(advertised))?;
         let shared = |owner: &OwnerId| contains(&holding.view.sharers, *owner);
         if !proposal.survivors.iter().all(shared) || !contains(&proposal.survivors, self.id) {
             return Err(forbidden("survivors have shared, and whoever votes is one"));
