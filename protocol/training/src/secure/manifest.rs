@@ -27,7 +27,7 @@ pub struct Manifest {
     pub slot: u32,
     /// What is summed: the statistics, or the updates of a round.
     pub task: TaskId,
-    /// Digest of the task that owners work on: [`crate::TrainTask::fingerprint`].
+    /// Digest of the task that owners work on, apart from its manifest.
     pub model: Digest,
     /// The owners asked, in order.
     pub owners: Vec<OwnerId>,

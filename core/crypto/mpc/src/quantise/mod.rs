@@ -25,7 +25,7 @@ pub mod wide;
 pub use dither::dither;
 pub use rotation::{MAX_LOG_BLOCK, Rotation};
 
-/// Largest limit of a value: one bit less than rounding by [`MAGIC`] allows.
+/// Largest limit of a value: one bit less than rounding by `MAGIC` allows.
 pub const MAX_LIMIT: i64 = 1 << 50;
 
 /// 1.5·2^52: added to a number below 2^51 it leaves the number, rounded to the nearest integer and
