@@ -43,9 +43,10 @@
 //! use nexus_models::{ModelSpec, Network, data::builtin};
 //! use nexus_training::{
 //!     Coordinator, CoordinatorEffect, CoordinatorEvent, MAX_EXAMPLE_CAP, Participant,
-//!     ParticipantEffect, ParticipantEvent, Plan, Rule, Strategy, Weighting,
+//!     ParticipantEffect, ParticipantEvent, Peer, Plan, Protection, Rule, Strategy, Weighting,
 //! };
 //! use nexus_types::{Digest, JobId, OwnerId, Seed, Timestamp};
+//! use rand_chacha::{ChaCha12Rng, rand_core::SeedableRng};
 //!
 //! // Three owners, and rows that none of them trains on.
 //! let digits = builtin::digits();
@@ -72,6 +73,7 @@
 //!     weighting: Weighting::Examples,
 //!     example_cap: MAX_EXAMPLE_CAP,
 //!     seed,
+//!     protection: Protection::Clear,
 //! };
 //! let (config, now) = (LocalConfig::default(), Timestamp::default());
 //! let mut coordinator = Coordinator::new(plan.clone())?;
@@ -79,6 +81,8 @@
 //!     .map(|owner| Participant::new(plan.clone(), owner))
 //!     .collect::<Result<Vec<_>, _>>()?;
 //!
+//! // Masked sums draw from it; it must be the operating system's then.
+//! let mut rng = ChaCha12Rng::seed_from_u64(1);
 //! let mut parameters = network.initial(&seed);
 //! let mut effects = VecDeque::from(coordinator.step(now, CoordinatorEvent::Start)?);
 //! while let Some(effect) = effects.pop_front() {
@@ -87,18 +91,21 @@
 //!             let begin = CoordinatorEvent::Begin { parameters: parameters.clone() };
 //!             effects.extend(coordinator.step(now, begin)?);
 //!         }
-//!         CoordinatorEffect::Send { to, message } => {
+//!         CoordinatorEffect::Send { to: Peer::Owner(to), message } => {
 //!             let (participant, data) = (&mut participants[to.index()], &owners[to.index()]);
-//!             let mut work = VecDeque::from(participant.step(ParticipantEvent::Message(&message))?);
+//!             let received = ParticipantEvent::Message(&message);
+//!             let mut work = VecDeque::from(participant.step(&mut rng, received)?);
 //!             while let Some(effect) = work.pop_front() {
 //!                 match effect {
 //!                     ParticipantEffect::Train(task) => {
 //!                         let seed = seed.derive("owner", &[to.0.into()]);
 //!                         let result = train_local(&network, data, &config, &task, &seed)?;
-//!                         work.extend(participant.step(ParticipantEvent::Trained(task.id, result))?);
+//!                         let trained = ParticipantEvent::Trained(task.id, result);
+//!                         work.extend(participant.step(&mut rng, trained)?);
 //!                     }
 //!                     ParticipantEffect::Send(bytes) => {
-//!                         let answer = CoordinatorEvent::Message { from: to, bytes: &bytes };
+//!                         let from = Peer::Owner(to);
+//!                         let answer = CoordinatorEvent::Message { from, bytes: &bytes };
 //!                         effects.extend(coordinator.step(now, answer)?);
 //!                     }
 //!                     _ => {} // Nothing here crashes, so nothing needs to be made durable.
