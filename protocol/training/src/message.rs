@@ -7,6 +7,7 @@ use nexus_types::{Canonical, CodecError, Digest, JobId, ModelHash, Round};
 use crate::plan::Plan;
 use crate::record::DropReason;
 use crate::secure::SignedManifest;
+use crate::server::Server;
 
 /// Largest magnitude of a number in an update: 2^40. Sums are exact up to it.
 pub const MAX_MAGNITUDE: f64 = (1u64 << 40) as f64;
@@ -95,6 +96,26 @@ pub struct TrainTask {
 }
 
 impl TrainTask {
+    /// The task `id` to train the model of `server`, without a manifest.
+    pub(crate) fn new(
+        plan: &Plan,
+        id: TaskId,
+        server: &Server,
+        accepted: &[Round],
+        summary: &[f64],
+    ) -> Self {
+        let settles = plan.strategy.has_control();
+        Self {
+            job: plan.job,
+            id,
+            parameters: server.parameters.clone(),
+            control: server.control.clone(),
+            accepted: if settles { accepted.to_vec() } else { Vec::new() },
+            summary: summary.to_vec(),
+            manifest: None,
+        }
+    }
+
     /// Digest of what owners work on, by which a manifest names it.
     ///
     /// # Errors

@@ -1,11 +1,11 @@
 //! Repeating a job with masked sums from its records: what an auditor runs.
 
 use nexus_mpc::aggregation::nx;
-use nexus_types::{Canonical, CodecError, Digest, OwnerId, Round};
+use nexus_types::{Canonical, CodecError, OwnerId, Round};
 
 use crate::error::TrainingError;
-use crate::message::{TaskId, TrainTask};
-use crate::plan::{Plan, Weighting};
+use crate::message::TrainTask;
+use crate::plan::Plan;
 use crate::secure::{
     JobTerms, ManifestRefusal, Payload, SumRecord, decode_statistics, expected_values,
 };
@@ -115,18 +115,13 @@ impl Replay {
         let terms = self.plan.terms().cloned().ok_or(missing)?;
         let audited = self.check(&terms, record)?;
         let (manifest, round) = (&record.manifest.manifest, self.next);
-        let asked = u32::try_from(manifest.owners.len()).unwrap_or(u32::MAX);
         let survivors = u32::try_from(audited.survivors.len()).unwrap_or(u32::MAX);
         if round == Round(0) {
-            let (sums, weight) =
-                decode_statistics(&self.plan, &audited.sum, terms.engine.limit(asked)?, survivors)?;
-            self.summary = sums;
-            let mean = weight / audited.survivors.len().max(1) as f64;
-            if self.plan.weighting == Weighting::Examples && mean > 0.0 {
-                self.unit = mean;
-            }
+            let limit = terms.engine.limit(manifest.asked())?;
+            (self.summary, self.unit) =
+                decode_statistics(&self.plan, &audited.sum, limit, survivors)?;
         } else {
-            let payload = Payload::new(&self.plan, &terms, asked, self.unit)?;
+            let payload = Payload::of(&self.plan, &terms, manifest)?;
             let totals = payload.decode(&audited.sum, survivors)?;
             self.server.absorb(&self.plan, &totals, survivors);
             audited.survivors.iter().for_each(|owner| self.accepted[owner.index()] = round);
@@ -149,15 +144,18 @@ impl Replay {
         {
             return Err(ReplayError::Order { got, expected });
         }
-        let asked = u32::try_from(manifest.owners.len()).unwrap_or(u32::MAX);
-        let values = expected_values(&self.plan, terms, manifest.task, asked)?;
+        let values = expected_values(&self.plan, terms, manifest.task, manifest.asked())?;
         let same = manifest.owners == self.plan.summed(got)
             && manifest.values as usize == values
             && manifest.weight_unit.to_bits() == self.unit.to_bits();
         if !same {
             return Err(ReplayError::Other { what: "plan" });
         }
-        if got != Round(0) && manifest.model != self.fingerprint(manifest.task)? {
+        let model = || {
+            let Self { plan, server, accepted, summary, .. } = self;
+            TrainTask::new(plan, manifest.task, server, accepted, summary).fingerprint()
+        };
+        if got != Round(0) && manifest.model != model()? {
             return Err(ReplayError::Model { round: got });
         }
         let bytes = record.transcript.as_deref().ok_or(ReplayError::NoTranscript)?;
@@ -181,20 +179,5 @@ impl Replay {
             return Err(ReplayError::Other { what });
         }
         Ok(nx::audit(&transcript)?)
-    }
-
-    /// The digest of what owners of the next round are asked to work on.
-    fn fingerprint(&self, id: TaskId) -> Result<Digest, CodecError> {
-        let settles = self.plan.strategy.has_control();
-        let task = TrainTask {
-            job: self.plan.job,
-            id,
-            parameters: self.server.parameters.clone(),
-            control: self.server.control.clone(),
-            accepted: if settles { self.accepted.clone() } else { Vec::new() },
-            summary: self.summary.clone(),
-            manifest: None,
-        };
-        task.fingerprint()
     }
 }

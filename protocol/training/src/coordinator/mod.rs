@@ -229,15 +229,7 @@ impl Coordinator {
 
     /// The task `id`, without a manifest.
     fn train_task(&self, id: TaskId) -> TrainTask {
-        let settles = self.plan.strategy.has_control();
-        TrainTask {
-            job: self.plan.job,
-            id,
-            parameters: self.state.server.parameters.clone(),
-            control: self.state.server.control.clone(),
-            accepted: if settles { self.state.accepted.clone() } else { Vec::new() },
-            summary: self.state.summary.clone(),
-            manifest: None,
-        }
+        let State { server, accepted, summary, .. } = &self.state;
+        TrainTask::new(&self.plan, id, server, accepted, summary)
     }
 }

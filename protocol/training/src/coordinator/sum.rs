@@ -14,7 +14,7 @@ use super::state::Stage;
 use super::{Coordinator, CoordinatorEffect};
 use crate::error::TrainingError;
 use crate::message::{Answer, Task, TaskId, presentable};
-use crate::plan::{Plan, Weighting};
+use crate::plan::Plan;
 use crate::record::{CommitteeRecord, DropReason, Dropped};
 use crate::rule::norm;
 use crate::secure::{
@@ -612,14 +612,10 @@ impl Coordinator {
     }
 
     fn absorb_statistics(&mut self, now: Timestamp, open: OpenSum, opened: &Opened) -> Outcome {
-        let asked = u32::try_from(open.manifest().owners.len()).unwrap_or(u32::MAX);
-        let limit = self.terms()?.engine.limit(asked)?;
-        let (sums, weight) = decode_statistics(&self.plan, &opened.sum, limit, survivors(opened))?;
+        let limit = self.terms()?.engine.limit(open.manifest().asked())?;
+        let (sums, unit) = decode_statistics(&self.plan, &opened.sum, limit, survivors(opened))?;
+        self.state.masking.unit = unit;
         let dropped = open.dropped(opened, now);
-        let mean = weight / opened.survivors.len().max(1) as f64;
-        if self.plan.weighting == Weighting::Examples && mean > 0.0 {
-            self.state.masking.unit = mean;
-        }
         let figures = figures(opened, None);
         let mut record = open.tally.record(Round(0), figures, dropped, now, 0.0);
         record.committee = committee(&self.plan, opened);
@@ -629,8 +625,7 @@ impl Coordinator {
     /// Moves the model by a masked sum of updates.
     fn absorb_sum(&mut self, now: Timestamp, open: OpenSum, opened: &Opened) -> Outcome {
         let (round, terms) = (open.round, self.terms()?);
-        let asked = u32::try_from(open.manifest().owners.len()).unwrap_or(u32::MAX);
-        let payload = Payload::new(&self.plan, &terms, asked, open.manifest().weight_unit)?;
+        let payload = Payload::of(&self.plan, &terms, open.manifest())?;
         let totals = payload.decode(&opened.sum, survivors(opened))?;
         self.state.server.absorb(&self.plan, &totals, survivors(opened));
         opened.survivors.iter().for_each(|owner| self.state.accepted[owner.index()] = round);

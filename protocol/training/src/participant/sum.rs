@@ -3,19 +3,17 @@
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use nexus_types::{CryptoRng, Digest};
+use nexus_types::{Canonical, CryptoRng, Digest};
 
 use super::{
     Effects, Outcome, Participant, ParticipantEffect, Refusal, Statistics, next_control, refused,
 };
 use crate::error::TrainingError;
 use crate::message::{Answer, TaskId, Update};
-use crate::plan::Plan;
 use crate::secure::{
     Contributor, JobTerms, Kept, Manifest, ManifestRefusal, Payload, Seen, SignedManifest,
     encode_statistics, expected_values,
 };
-use nexus_types::Canonical;
 
 /// The sum that the owner works for.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -23,16 +21,6 @@ pub(super) struct Part {
     manifest: Manifest,
     digest: Digest,
     machine: Option<Kept<Contributor>>,
-}
-
-impl Part {
-    fn asked(&self) -> u32 {
-        u32::try_from(self.manifest.owners.len()).unwrap_or(u32::MAX)
-    }
-
-    fn payload(&self, plan: &Plan, terms: &JobTerms) -> Result<Payload, TrainingError> {
-        Payload::new(plan, terms, self.asked(), self.manifest.weight_unit)
-    }
 }
 
 impl Participant {
@@ -82,8 +70,7 @@ impl Participant {
         if manifest.owners.binary_search(&self.state.owner).is_err() {
             return Err(outside("list of owners, which lacks this one,"));
         }
-        let asked = u32::try_from(manifest.owners.len()).unwrap_or(u32::MAX);
-        let values = expected_values(&self.plan, terms, task, asked);
+        let values = expected_values(&self.plan, terms, task, manifest.asked());
         if values.is_ok_and(|values| values == manifest.values as usize) {
             return Ok(());
         }
@@ -104,7 +91,7 @@ impl Participant {
         let Some((part, terms)) = self.part_of(TaskId::SUMMARY) else {
             return Ok(Effects::new());
         };
-        let limit = terms.engine.limit(part.asked())?;
+        let limit = terms.engine.limit(part.manifest.asked())?;
         let weight = self.plan.weight(statistics.examples);
         match encode_statistics(&statistics.sums, weight, limit) {
             Ok(values) => self.contribute(rng, &values),
@@ -119,7 +106,7 @@ impl Participant {
         correction: Option<&[f32]>,
     ) -> Outcome {
         let Some((part, terms)) = self.part_of(update.id) else { return Ok(Effects::new()) };
-        match part.payload(&self.plan, terms)?.encode(&self.plan, update) {
+        match Payload::of(&self.plan, terms, &part.manifest)?.encode(&self.plan, update) {
             Ok(encoded) => {
                 if let Some((correction, steer)) = correction.zip(encoded.steer.as_deref()) {
                     self.state.pending = Some(next_control(correction, steer));

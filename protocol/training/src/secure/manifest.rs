@@ -137,8 +137,7 @@ impl SignedManifest {
         if manifest.terms != digest(terms.digest())? {
             return Err(ManifestRefusal::Terms);
         }
-        let owners = &manifest.owners;
-        let count = u32::try_from(owners.len()).unwrap_or(u32::MAX);
+        let (owners, count) = (&manifest.owners, manifest.asked());
         let known = owners.last().is_some_and(|last| last.index() < terms.owners.len());
         if !known || !owners.is_sorted_by(|a, b| a < b) {
             return Err(outside("list of owners"));
@@ -170,6 +169,11 @@ impl Manifest {
         let numbers = (n_min, values, weight_unit.to_bits(), deadline_ms);
         let bytes = borsh::to_vec(&(terms, task, model, owners, numbers)).unwrap_or_default();
         Digest::of("nexus/training/pinned v1", &bytes)
+    }
+
+    /// How many owners are asked.
+    pub(crate) fn asked(&self) -> u32 {
+        u32::try_from(self.owners.len()).unwrap_or(u32::MAX)
     }
 
     /// Whether it is about a piece of work of a job of `rounds` rounds.
@@ -212,10 +216,9 @@ impl Manifest {
         else {
             return Ok(None);
         };
-        let count = u32::try_from(self.owners.len()).unwrap_or(u32::MAX);
         let keys = members.iter().zip(keys);
         Ok(Some(nx::Terms {
-            packing: packing_for(count, *packing)?,
+            packing: packing_for(self.asked(), *packing)?,
             members: keys
                 .map(|(&identity, signed)| nx::MemberKeys { identity, packet: signed.key.clone() })
                 .collect(),

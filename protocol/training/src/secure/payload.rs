@@ -9,6 +9,7 @@
 
 use nexus_mpc::quantise::{Quantiser, wide};
 
+use super::manifest::Manifest;
 use super::terms::JobTerms;
 use crate::error::TrainingError;
 use crate::message::{TaskId, Update};
@@ -52,6 +53,15 @@ pub(crate) struct Encoded {
 }
 
 impl Payload {
+    /// The layout of the sum that `manifest` describes.
+    pub(crate) fn of(
+        plan: &Plan,
+        terms: &JobTerms,
+        manifest: &Manifest,
+    ) -> Result<Self, TrainingError> {
+        Self::new(plan, terms, manifest.asked(), manifest.weight_unit)
+    }
+
     /// The layout for a sum over up to `owners` owners, whose weights are multiples of `unit`.
     pub(crate) fn new(
         plan: &Plan,
@@ -185,7 +195,7 @@ pub(crate) fn encode_statistics(
     Ok(values)
 }
 
-/// The sums of the statistics, and of the weights.
+/// The sums of the statistics, and the mean weight: what counts as one from then on.
 ///
 /// # Errors
 /// [`TrainingError::Figures`] if the weights are not those of `survivors` honest owners.
@@ -198,7 +208,7 @@ pub(crate) fn decode_statistics(
     let mut sums = decode_wide(sum, limit)?;
     let weight = sums.pop().unwrap_or_default();
     check_weight(weight, survivors, plan.weight(u64::MAX))?;
-    Ok((sums, weight))
+    Ok((sums, weight / f64::from(survivors.max(1))))
 }
 
 fn encode_wide(numbers: &[f64], limit: i64, values: &mut Vec<i64>) -> Result<(), TrainingError> {
