@@ -11,8 +11,10 @@ use nexus_training::{ReplayError, TrainingError};
 use nexus_types::{CodecError, StoreError};
 
 use crate::job::JobProblem;
+use crate::overlap::OverlapError;
 use crate::run::store::read_bounded;
 use crate::simulation::SimulationError;
+use crate::vault::VaultError;
 
 /// Exit code of a job that failed, or of an answer that is no.
 pub const FAILED: u8 = 1;
@@ -47,6 +49,14 @@ pub enum NodeError {
     #[error(transparent)]
     #[diagnostic(code(nexus::training))]
     Plan(#[from] TrainingError),
+    /// Two tables cannot be matched.
+    #[error(transparent)]
+    #[diagnostic(code(nexus::overlap))]
+    Overlap(#[from] OverlapError),
+    /// A key cannot be made or used.
+    #[error(transparent)]
+    #[diagnostic(code(nexus::key))]
+    Vault(#[from] VaultError),
     /// The job failed.
     #[error(transparent)]
     #[diagnostic(code(nexus::run))]
@@ -202,6 +212,8 @@ impl NodeError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Simulation(error) if error.is_deadline() => UNREACHABLE,
+            Self::Vault(error) if error.is_usage() => USAGE,
+            Self::Vault(error) if error.is_shortage() => FAILED,
             Self::Simulation(error) if matches!(**error, SimulationError::Begin { .. }) => USAGE,
             Self::Simulation(_)
             | Self::Learning(_)
@@ -212,11 +224,15 @@ impl NodeError {
             | Self::NoRandomness
             | Self::Codec(_) => FAILED,
 
-            Self::Record { .. } | Self::OtherModel { .. } | Self::OtherJob { .. } => REJECTED,
+            Self::Vault(_)
+            | Self::Record { .. }
+            | Self::OtherModel { .. }
+            | Self::OtherJob { .. } => REJECTED,
 
             Self::Job(_)
             | Self::Data(_)
             | Self::Model(_)
+            | Self::Overlap(_)
             | Self::Plan(_)
             | Self::File { .. }
             | Self::Json { .. }

@@ -45,9 +45,11 @@
 pub mod cli;
 pub mod error;
 pub mod job;
+pub mod overlap;
 pub mod printer;
 pub mod report;
 pub mod run;
 pub mod settings;
 pub mod simulation;
 pub mod summary;
+pub mod vault;

@@ -1,9 +1,11 @@
 //! The command line.
 
 mod config;
+mod data;
 mod doctor;
 mod inspect;
 mod job;
+mod key;
 mod model;
 mod new;
 mod run;
@@ -76,6 +78,12 @@ enum Command {
     /// Check what a job did
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Work with tables
+    #[command(subcommand)]
+    Data(data::DataCommand),
+    /// Seal files under a key that a committee shares
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Look at models
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -130,6 +138,8 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<(), NodeError> {
         Command::Run(args) => run::run(&context()?, &args),
         Command::New(args) => new::new(&context()?, &args),
         Command::Job(command) => job::job(&context()?, &command),
+        Command::Data(command) => data::data(&context()?, &command),
+        Command::Key(command) => key::key(&context()?, &command),
         Command::Model(command) => model::model(&context()?, &command),
         Command::Inspect(args) => inspect::inspect(&context()?, &args),
         Command::Doctor => doctor::doctor(&context()?),

@@ -1,6 +1,6 @@
 //! A [`Store`] in a folder: one file per key, written whole or not at all.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -40,6 +40,22 @@ fn device(key: &str, source: io::Error) -> StoreError {
 /// # Errors
 /// What the operating system says.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write(path, bytes, File::options().write(true).create_new(true))
+}
+
+/// As [`write_atomic`], for the eyes of this user alone.
+///
+/// # Errors
+/// What the operating system says.
+pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    write(path, bytes, &options)
+}
+
+fn write(path: &Path, bytes: &[u8], options: &OpenOptions) -> io::Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".tmp");
     let partial = PathBuf::from(partial);
@@ -48,7 +64,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = File::create_new(&partial)?;
+    let mut file = options.open(&partial)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&partial, path)?;

@@ -116,3 +116,49 @@ fn new_refuses_to_overwrite_and_its_jobs_run() {
     assert!(said.contains("there already"), "{said}");
     scratch.succeed(&["run", "first/job.toml", "--no-baselines"]);
 }
+
+#[test]
+fn two_tables_are_matched_without_showing_them() {
+    let scratch = Scratch::new();
+    scratch.write("own.csv", "id,age\nada,36\nbob,4\neve,5\n");
+    scratch.write("other.csv", "name,cost\neve,40\nmallory,1\nada,2\n");
+    let tables = ["data", "overlap", "own.csv", "other.csv", "--on", "id", "--other-on", "name"];
+    let found = json(&scratch.succeed(&[&tables[..], &["--json", "--out", "both.csv"]].concat()));
+    assert_eq!((&found["matching"], &found["sum"]), (&2.into(), &Value::Null));
+    assert_eq!(found["simulated"][0], "network");
+    assert_eq!(text(&scratch.read("both.csv")), "id,age\nada,36\neve,5\n");
+    let sum = json(&scratch.succeed(&[&tables[..], &["--json", "--sum", "cost"]].concat()));
+    assert_eq!((&sum["matching"], &sum["sum"]), (&2.into(), &42.into()));
+    let count = scratch.succeed(&[&tables[..], &["--count"]].concat());
+    assert!(count.contains("matching\t2\n"), "{count}");
+    let wrong = scratch.fail(2, &["data", "overlap", "own.csv", "other.csv", "--on", "id"]);
+    assert!(wrong.contains("other.csv has no column `id`"), "{wrong}");
+    scratch.fail(2, &[&tables[..], &["--count", "--sum", "cost"]].concat());
+}
+
+#[test]
+fn a_file_opens_with_enough_shares_and_after_the_key_was_handed_over() {
+    let scratch = Scratch::new();
+    scratch.write("plain", "a secret");
+    let made = json(&scratch.succeed(&["key", "committee", "old", "--json"]));
+    assert_eq!((&made["members"], &made["threshold"]), (&4.into(), &3.into()));
+    scratch.succeed(&["key", "seal", "plain", "--committee", "old", "--out", "sealed"]);
+    scratch.succeed(&["key", "reshare", "old", "new", "--members", "7"]);
+    let open = |committee| ["key", "open", "sealed", "--out", "o", "--committee", committee];
+    for committee in ["old", "new"] {
+        std::fs::remove_file(scratch.path().join(committee).join("member-001.share")).unwrap();
+        scratch.succeed(&open(committee));
+        assert_eq!(scratch.read("o"), b"a secret");
+    }
+    std::fs::remove_file(scratch.path().join("old/member-000.share")).unwrap();
+    let few = scratch.fail(1, &open("old"));
+    assert!(few.contains("2 partial decryptions, it takes 3"), "{few}");
+    let mut sealed = scratch.read("sealed");
+    *sealed.last_mut().unwrap() ^= 1;
+    scratch.write("sealed", sealed);
+    let changed = scratch.fail(3, &open("new"));
+    assert!(changed.contains("changed after it was sealed"), "{changed}");
+    scratch.fail(2, &["key", "committee", "old"]);
+    scratch.fail(2, &["key", "committee", "tiny", "--members", "3"]);
+    scratch.fail(2, &["key", "open", "plain", "--out", "o", "--committee", "new"]);
+}
