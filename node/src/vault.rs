@@ -139,6 +139,13 @@ impl Public {
     }
 }
 
+impl SealedFile {
+    /// Bytes of the sealed content.
+    pub const fn sealed_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 impl Own {
     /// Whose it is.
     pub const fn member(&self) -> MemberId {

@@ -19,6 +19,7 @@ use crate::run::folder::{Checkpoint, Request, json as to_json};
 use crate::run::store::{read_bounded, unseal};
 use crate::simulation::Faults;
 use crate::summary::Summary;
+use crate::vault::{Own, Public, SealedFile};
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
@@ -62,12 +63,13 @@ fn recognise(path: &Path, bytes: &[u8]) -> Result<(&'static str, Value), NodeErr
         Some("safetensors") => return Ok(("weights", tensors(bytes)?)),
         _ => {}
     }
-    let found = text(bytes).or_else(|| message(bytes));
+    let found = text(bytes).or_else(|| message(bytes)).or_else(|| sealed(bytes));
     let found = found.or_else(|| unseal(bytes).and_then(checkpoint));
     found.ok_or_else(|| {
         NodeError::usage(
             format!("{} is nothing that this program writes or reads", path.display()),
-            "known: jobs, faults, models, weights, tables, summaries, requests, checkpoints, messages",
+            "known: jobs, faults, models, weights, tables, summaries, requests, checkpoints, messages, \
+             committees and sealed files",
         )
     })
 }
@@ -221,6 +223,22 @@ fn answer(answer: &Answer) -> Value {
             json!({ "gives": "a refusal", "job": job.to_string(), "round": id.round, "reason": reason })
         }
     }
+}
+
+/// A file of a committee that shares a key. Of a share, only whose it is.
+fn sealed(bytes: &[u8]) -> Option<(&'static str, Value)> {
+    if let Ok(public) = Public::decode(bytes) {
+        let (committee, key) = public.check().ok()?;
+        let facts = json!({
+            "members": committee.size(), "threshold": key.threshold(), "epoch": key.epoch(),
+        });
+        return Some(("committee", facts));
+    }
+    if let Ok(own) = Own::decode(bytes) {
+        return Some(("share of a key", json!({ "member": own.member().0 })));
+    }
+    let file = SealedFile::decode(bytes).ok()?;
+    Some(("sealed file", json!({ "sealed_bytes": file.sealed_bytes() })))
 }
 
 fn checkpoint(bytes: &[u8]) -> Option<(&'static str, Value)> {

@@ -32,7 +32,7 @@ const STYLES: Styles = Styles::styled()
 #[derive(Debug, Parser)]
 #[command(name = "nexus", version, styles = STYLES, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 done, 1 the job failed, 2 usage, configuration or input, \
-    5 a deadline passed.")]
+    3 a record or proof that does not check, 5 a deadline passed.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

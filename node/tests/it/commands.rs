@@ -153,6 +153,9 @@ fn a_file_opens_with_enough_shares_and_after_the_key_was_handed_over() {
     std::fs::remove_file(scratch.path().join("old/member-000.share")).unwrap();
     let few = scratch.fail(1, &open("old"));
     assert!(few.contains("2 partial decryptions, it takes 3"), "{few}");
+    for (file, kind) in [("new/committee.key", "committee"), ("sealed", "sealed file")] {
+        assert_eq!(json(&scratch.succeed(&["inspect", "--json", file]))["kind"], kind);
+    }
     let mut sealed = scratch.read("sealed");
     *sealed.last_mut().unwrap() ^= 1;
     scratch.write("sealed", sealed);
