@@ -1,14 +1,13 @@
 //! `[aggregation]`: who sees which update.
 
-use nexus_training::Rule;
+use nexus_mpc::sharing::Layout;
+use nexus_training::{MAX_SUM_ATTEMPTS, Rule};
 use nexus_types::limits::MAX_OWNERS;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Choice, JobFile, JobProblem};
 
-/// Sizes of a committee for which the shares of keys are laid out.
-const COMMITTEES: [u16; 5] = [4, 7, 16, 50, 100];
 /// How to leave secure sums.
 const CLEAR: &str = "set `suite = \"clear\"` under `[aggregation]`";
 
@@ -20,7 +19,7 @@ pub enum Suite {
     /// one message a round.
     #[default]
     Nx,
-    /// Pairwise masks without a committee: nobody sees an update, and an owner sends up to four
+    /// Pairwise masks without a committee: nobody sees an update, and an owner sends five
     /// messages a round.
     SecaggPlus,
     /// Not at all: the coordinator sees every update.
@@ -175,7 +174,7 @@ impl JobFile {
         let ranges = [
             ("clip", section.clip, 1e-9, 1e9),
             ("n_min", section.n_min.map(f64::from), 2.0, f64::from(MAX_OWNERS)),
-            ("max_attempts", section.max_attempts.map(f64::from), 1.0, 16.0),
+            ("max_attempts", section.max_attempts.map(f64::from), 1.0, MAX_SUM_ATTEMPTS.into()),
             ("packing", section.packing.map(f64::from), 1.0, 4.0),
             ("leaves", section.leaves.map(f64::from), 1.0, 64.0),
             ("corrupt", section.corrupt, 0.0, 0.33),
@@ -189,7 +188,7 @@ impl JobFile {
             return self.refuse(&["aggregation", key], message);
         }
         match section.members {
-            Some(members) if !COMMITTEES.contains(&members) => {
+            Some(members) if Layout::committee(members).is_err() => {
                 let message = format!("members is {members}, it must be 4, 7, 16, 50 or 100");
                 self.refuse(&["aggregation", "members"], message)
             }

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use nexus_types::limits::MAX_MESSAGE_BYTES;
 use nexus_types::{Digest, Store, StoreError, check_key};
+use zeroize::Zeroizing;
 
 const DIGEST_BYTES: usize = 32;
 const DOMAIN: &str = "cipher-nexus stored value v1";
 /// The longest value that is read: as long as the longest checkpoint.
 const MAX_VALUE_BYTES: u64 = 66 * MAX_MESSAGE_BYTES as u64;
 
-/// A folder of values, each behind its BLAKE3 checksum.
+/// A folder of values, each behind its BLAKE3 checksum and for the eyes of this user alone: what
+/// must survive a crash holds keys.
 #[derive(Clone, Debug)]
 pub struct DirStore {
     folder: PathBuf,
@@ -28,34 +30,43 @@ impl DirStore {
             .map_err(|source| device(&folder.display().to_string(), source))?;
         Ok(Self { folder: folder.to_owned() })
     }
+
+    /// The first half of [`Store::put`]: after it a crash still leaves the old value.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn stage(&mut self, key: &str, value: &[u8]) -> Result<Staged, StoreError> {
+        check_key(key)?;
+        let bytes = Zeroizing::new([&Digest::of(DOMAIN, value).0, value].concat());
+        stage(&self.folder.join(key), &bytes, &secret()).map_err(|source| device(key, source))
+    }
 }
 
 fn device(key: &str, source: io::Error) -> StoreError {
     StoreError::Device { key: key.to_owned(), source }
 }
 
-/// Writes `bytes` to `path` so that after a crash the file is the old one or the new one, and
-/// is on the device when this returns.
-///
-/// # Errors
-/// What the operating system says.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write(path, bytes, File::options().write(true).create_new(true))
+/// Bytes that are on the device, and in no file that anybody reads yet.
+#[must_use = "without `commit` the old file stays"]
+#[derive(Debug)]
+pub struct Staged {
+    partial: PathBuf,
+    target: PathBuf,
 }
 
-/// As [`write_atomic`], for the eyes of this user alone.
-///
-/// # Errors
-/// What the operating system says.
-pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    write(path, bytes, &options)
+impl Staged {
+    /// Replaces the file, if there is one, and returns when that is on the device too.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn commit(self) -> io::Result<()> {
+        fs::rename(&self.partial, &self.target)?;
+        sync_folder(self.target.parent().unwrap_or(Path::new(".")))
+    }
 }
 
-fn write(path: &Path, bytes: &[u8], options: &OpenOptions) -> io::Result<()> {
+/// Writes `bytes` beside `path`, onto the device; [`Staged::commit`] puts them in its place.
+fn stage(path: &Path, bytes: &[u8], options: &OpenOptions) -> io::Result<Staged> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".tmp");
     let partial = PathBuf::from(partial);
@@ -67,8 +78,33 @@ fn write(path: &Path, bytes: &[u8], options: &OpenOptions) -> io::Result<()> {
     let mut file = options.open(&partial)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&partial, path)?;
-    sync_folder(path.parent().unwrap_or(Path::new(".")))
+    Ok(Staged { partial, target: path.to_owned() })
+}
+
+/// A new file for the eyes of this user alone.
+fn secret() -> OpenOptions {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Writes `bytes` to `path` so that after a crash the file is the old one or the new one, and
+/// is on the device when this returns.
+///
+/// # Errors
+/// What the operating system says.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    stage(path, bytes, File::options().write(true).create_new(true))?.commit()
+}
+
+/// As [`write_atomic`], for the eyes of this user alone.
+///
+/// # Errors
+/// What the operating system says.
+pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    stage(path, bytes, &secret())?.commit()
 }
 
 /// Reads a regular file of at most `limit` bytes. Pipes and devices are refused: they could keep
@@ -119,9 +155,7 @@ impl Store for DirStore {
     }
 
     fn put(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        check_key(key)?;
-        let bytes = [&Digest::of(DOMAIN, value).0, value].concat();
-        write_atomic(&self.folder.join(key), &bytes).map_err(|source| device(key, source))
+        self.stage(key, value)?.commit().map_err(|source| device(key, source))
     }
 
     fn remove(&mut self, key: &str) -> Result<(), StoreError> {

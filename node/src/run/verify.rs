@@ -16,10 +16,11 @@ use super::store::read_bounded;
 use crate::error::{NodeError, read_toml};
 use crate::job::JobFile;
 
-/// Bytes of a plan, of terms, and of a model's weights.
+/// Bytes of a plan, of terms, of the record of a sum, and of a model's weights with their names.
 const MAX_PLAN_BYTES: u64 = 1 << 20;
 const MAX_TERMS_BYTES: u64 = 1 << 22;
 const MAX_RECORD_BYTES: u64 = 5 * MAX_MESSAGE_BYTES as u64;
+const MAX_WEIGHTS_BYTES: u64 = MAX_MESSAGE_BYTES as u64;
 
 /// What the records of a run say, after every check.
 #[derive(Debug)]
@@ -85,7 +86,8 @@ fn weights_of(folder: &RunFolder, network: &Network<f32>) -> Result<Option<Vec<f
     if !path.is_file() {
         return Ok(None);
     }
-    let bytes = fs::read(&path).map_err(|error| NodeError::file(&path, error))?;
+    let bytes = read_bounded(&path, MAX_WEIGHTS_BYTES);
+    let bytes = bytes.map_err(|error| NodeError::file(&path, error))?;
     Ok(Some(weights::load(&bytes, network)?))
 }
 

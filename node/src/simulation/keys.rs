@@ -14,7 +14,6 @@ pub const ROOT_BYTES: usize = 32;
 /// network each party makes its own and shows only the public half.
 #[derive(Clone)]
 pub struct Keys {
-    root: Zeroizing<[u8; ROOT_BYTES]>,
     coordinator: Arc<Identity>,
     owners: Vec<Arc<Identity>>,
     members: Vec<Arc<Identity>>,
@@ -41,13 +40,7 @@ impl Keys {
             coordinator: key("coordinator", 0),
             owners: (0..owners).map(|number| key("owner", number)).collect(),
             members: (0..members.into()).map(|number| key("member", number)).collect(),
-            root,
         }
-    }
-
-    /// What the keys follow from.
-    pub fn root(&self) -> &[u8; ROOT_BYTES] {
-        &self.root
     }
 
     /// The coordinator's.

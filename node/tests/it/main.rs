@@ -7,6 +7,7 @@ mod bad_input;
 mod commands;
 mod faults;
 mod jobs;
+mod killed;
 mod nexus;
 mod resume;
 mod simulator;

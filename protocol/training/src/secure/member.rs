@@ -103,7 +103,9 @@ impl Canonical for MemberAnswer {
 pub enum MemberEffect {
     /// Send the encoded [`MemberAnswer`] to the coordinator.
     Send(Arc<[u8]>),
-    /// Make [`Member::snapshot`] durable before carrying out the effects that follow.
+    /// Make [`Member::snapshot`] durable before carrying out the effects that follow. Many
+    /// messages may be taken in before one snapshot, as long as what they send waits for it:
+    /// packets come in bursts, one from every owner.
     Persist,
     /// A message was refused; for the member's log.
     Refused(MemberRefusal),
@@ -338,9 +340,14 @@ impl Member {
                 Self::answer(&MemberAnswer::Sum { job: self.plan.job, slot, message })
             }
         };
-        let effects = self.engine.receive(message)?;
-        if peek_tag(message) == Some(tag_of(nx::Certificate::DOMAIN)) {
+        let mut effects = self.engine.receive(message)?;
+        let is = |domain| peek_tag(message) == Some(tag_of(domain));
+        if is(nx::Certificate::DOMAIN) {
             self.ledger.open();
+        }
+        // The engine may forget a packet that nobody will send again once the verdict is out.
+        if is(nx::Delivery::DOMAIN) {
+            effects.insert(0, nx::MemberEffect::Persist);
         }
         effects.into_iter().map(wrap).collect()
     }
