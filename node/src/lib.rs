@@ -47,6 +47,7 @@ pub mod error;
 pub mod job;
 pub mod overlap;
 pub mod printer;
+mod random;
 pub mod report;
 pub mod run;
 pub mod settings;

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use getrandom::SysRng;
-use getrandom::rand_core::UnwrapErr;
 use nexus_models::data::{Cell, Column, Place, Table};
 use nexus_mpc::psi::{
     MAX_ITEMS, MAX_TOTAL, Outcome, PsiError, PsiKey, Receiver, Sender, Terms, Variant,
 };
 use nexus_types::Digest;
+
+use crate::random::SystemRng;
 
 /// What the owner of the first table is to learn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ pub fn overlap(own: Side<'_>, other: Side<'_>, learn: Learn<'_>) -> Result<Overl
     };
     let manifest = Digest::of("cipher-nexus/overlap v1", b"");
     let terms = Terms { manifest, variant, max_items: MAX_ITEMS };
-    let mut rng = UnwrapErr(SysRng);
+    let mut rng = SystemRng::default();
     let keys = [PsiKey::generate(&mut rng), PsiKey::generate(&mut rng)];
     let mut receiver = Receiver::new(terms, &keys[0], &mine.items)?;
     let mut sender = match learn {

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use borsh::{BorshDeserialize, BorshSerialize};
 use chacha20poly1305::aead::Aead;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce};
-use getrandom::SysRng;
-use getrandom::rand_core::{Rng as _, UnwrapErr};
+use getrandom::rand_core::Rng as _;
 use nexus_mpc::threshold::release::{Grant, GranteeSecret};
 use nexus_mpc::threshold::tdh2::{DataKey, Label, Record, ReleaseError, encrypt};
 use nexus_mpc::threshold::{
@@ -18,6 +17,8 @@ use nexus_mpc::threshold::{
 use nexus_mpc::{Identity, PacketKey, PacketSecret, PublicKey};
 use nexus_types::{Canonical, CodecError, CryptoRng, Digest, MemberId, borsh};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::random::SystemRng;
 
 /// Bytes of the largest file that is sealed, which is held in memory: 1 GiB.
 pub const MAX_PLAIN_BYTES: u64 = 1 << 30;
@@ -215,7 +216,7 @@ impl Gathering {
 /// # Errors
 /// [`VaultError`].
 pub fn found(members: u16) -> Result<(Public, Vec<Own>), VaultError> {
-    let mut rng = UnwrapErr(SysRng);
+    let mut rng = SystemRng::default();
     let gathering = Gathering::new(members, &mut rng)?;
     let purpose = Digest::of("nexus/node/sealed files v1", b"");
     let (mut machines, mut board) = (Vec::new(), Vec::new());
@@ -265,7 +266,7 @@ pub fn hand_over(
     own: &[Own],
     members: u16,
 ) -> Result<(Public, Vec<Own>), VaultError> {
-    let mut rng = UnwrapErr(SysRng);
+    let mut rng = SystemRng::default();
     let (from, key) = public.check()?;
     own.iter().try_for_each(|own| own.check(key))?;
     let gathering = Gathering::new(members, &mut rng)?;
@@ -310,7 +311,7 @@ fn cipher(key: &DataKey) -> ChaCha20Poly1305 {
 /// # Errors
 /// [`VaultError`].
 pub fn seal(public: &Public, plain: &[u8]) -> Result<SealedFile, VaultError> {
-    let mut rng = UnwrapErr(SysRng);
+    let mut rng = SystemRng::default();
     let (_, key) = public.check()?;
     let data_key = DataKey::generate(&mut rng);
     // A key seals one file: there is no second message for the nonce.
@@ -337,7 +338,7 @@ pub fn open(
     own: &[Own],
     file: &SealedFile,
 ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    let mut rng = UnwrapErr(SysRng);
+    let mut rng = SystemRng::default();
     let (_, key) = public.check()?;
     own.iter().try_for_each(|own| own.check(key))?;
     let record = file.record.verify(key)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nexus_learning::parallel;
 use nexus_training::{LocalResult, LocalTask};
-use nexus_types::{OwnerId, Party, Timestamp};
+use nexus_types::{MemberId, OwnerId, Party, Timestamp};
 
 /// A training under way. Its result is computed when it is needed, or before.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(super) enum Appointment {
     Crash(Party),
     Restart(Party),
     Train(Training),
+    Expire(MemberId, u32),
 }
 
 /// All appointments, soonest first; equal times in the order they were made.
@@ -53,6 +54,11 @@ impl Agenda {
         self.entries.retain(|_, entry| !matches!(entry, Appointment::Train(t) if t.owner == owner));
     }
 
+    /// A member watches its newest sum only.
+    pub(super) fn forget_expiry(&mut self, member: MemberId) {
+        self.entries.retain(|_, entry| !matches!(entry, Appointment::Expire(m, _) if *m == member));
+    }
+
     /// If a training is due now, computes it and the next ones in parallel: enough to keep
     /// `threads` busy, few enough to bound the memory that results take.
     pub(super) fn train_due(
@@ -66,7 +72,10 @@ impl Agenda {
         }
         let waiting = self.entries.values_mut().filter_map(|entry| match entry {
             Appointment::Train(training) => Some(training),
-            Appointment::Wake | Appointment::Crash(_) | Appointment::Restart(_) => None,
+            Appointment::Wake
+            | Appointment::Crash(_)
+            | Appointment::Restart(_)
+            | Appointment::Expire(..) => None,
         });
         let waiting = waiting.filter(|training| training.result.is_none());
         let mut batch: Vec<&mut Training> = waiting.take(4 * threads).collect();

@@ -18,8 +18,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use getrandom::SysRng;
-use getrandom::rand_core::UnwrapErr;
 use nexus_mpc::Identity;
 use nexus_training::{
     Coordinator, CoordinatorEffect, CoordinatorEvent, DropReason, Dropped, LocalResult, LocalTask,
@@ -37,6 +35,7 @@ pub use faults::{
 
 pub use keys::{Keys, ROOT_BYTES};
 
+use crate::random::SystemRng;
 use agenda::{Agenda, Appointment, Training};
 use network::Network;
 
@@ -151,6 +150,7 @@ pub struct Simulation<'a, W> {
     coordinator: Host<Coordinator>,
     owners: Vec<Host<Participant>>,
     members: Vec<Host<Member>>,
+    random: SystemRng,
     network: Network,
     agenda: Agenda,
     milestones: VecDeque<Milestone>,
@@ -220,6 +220,7 @@ impl<'a, W: Workload> Simulation<'a, W> {
             coordinator: Host::new(coordinator),
             owners,
             members,
+            random: SystemRng::default(),
             agenda: Agenda::default(),
             milestones: VecDeque::new(),
         })
@@ -332,6 +333,7 @@ impl<'a, W: Workload> Simulation<'a, W> {
             }
             Some(Appointment::Restart(party)) => self.restart(party),
             Some(Appointment::Train(training)) => self.trained(training),
+            Some(Appointment::Expire(member, slot)) => self.expire(member, slot),
             None => Ok(()),
         }
     }
@@ -421,7 +423,7 @@ impl<'a, W: Workload> Simulation<'a, W> {
         event: ParticipantEvent<'_>,
     ) -> Result<(), SimulationError> {
         let Some(machine) = &mut self.owners[owner.index()].machine else { return Ok(()) };
-        for effect in machine.step(&mut UnwrapErr(SysRng), event)? {
+        for effect in machine.step(&mut self.random, event)? {
             match effect {
                 ParticipantEffect::Summarise => {
                     let event = match self.workload.summarise(owner) {
@@ -449,13 +451,37 @@ impl<'a, W: Workload> Simulation<'a, W> {
     /// Gives a member of the committee a message.
     fn serve(&mut self, member: MemberId, message: &[u8]) -> Result<(), SimulationError> {
         let Some(machine) = &mut self.members[member.index()].machine else { return Ok(()) };
-        for effect in machine.step(&mut UnwrapErr(SysRng), message)? {
+        let effects = machine.step(&mut self.random, message)?;
+        self.do_for(member, effects)
+    }
+
+    /// A sum is over for a member that has not answered it.
+    fn expire(&mut self, member: MemberId, slot: u32) -> Result<(), SimulationError> {
+        let Some(machine) = &mut self.members[member.index()].machine else {
+            let later = self.now + self.plan.round_deadline;
+            self.agenda.add(later, Appointment::Expire(member, slot));
+            return Ok(());
+        };
+        let effects = machine.expire(slot);
+        self.do_for(member, effects)
+    }
+
+    fn do_for(
+        &mut self,
+        member: MemberId,
+        effects: Vec<MemberEffect>,
+    ) -> Result<(), SimulationError> {
+        for effect in effects {
             match effect {
                 MemberEffect::Send(message) => {
                     let mut endpoint = self.network.endpoint(Party::Member(member));
                     endpoint.send(Party::Coordinator, message)?;
                 }
                 MemberEffect::Persist => self.persist_member(member)?,
+                MemberEffect::Expire { slot, after } => {
+                    self.agenda.forget_expiry(member);
+                    self.agenda.add(self.now + after, Appointment::Expire(member, slot));
+                }
                 MemberEffect::Refused(refusal) => {
                     tracing::debug!(%member, %refusal, "a task was refused");
                 }

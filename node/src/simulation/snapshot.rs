@@ -48,11 +48,12 @@ enum SavedAppointment {
     Crash(Party),
     Restart(Party),
     Train(OwnerId, LocalTask),
+    Expire(MemberId, u32),
 }
 
 impl Canonical for Saved {
     const DOMAIN: &'static str = "nexus/simulation/snapshot";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
     const MAX_BYTES: usize = 64 * MAX_MESSAGE_BYTES;
 }
 
@@ -64,6 +65,7 @@ impl Saved {
             SavedAppointment::Wake => None,
             SavedAppointment::Crash(party) | SavedAppointment::Restart(party) => Some(*party),
             SavedAppointment::Train(owner, _) => Some(Party::Owner(*owner)),
+            SavedAppointment::Expire(member, _) => Some(Party::Member(*member)),
         });
         let causes = self.causes.iter().map(|(owner, _)| Party::Owner(*owner));
         let stranger = |party: &Party| match party {
@@ -183,6 +185,7 @@ fn save_appointment(entry: &Appointment) -> SavedAppointment {
         Appointment::Crash(party) => SavedAppointment::Crash(*party),
         Appointment::Restart(party) => SavedAppointment::Restart(*party),
         Appointment::Train(t) => SavedAppointment::Train(t.owner, t.task.clone()),
+        Appointment::Expire(member, slot) => SavedAppointment::Expire(*member, *slot),
     }
 }
 
@@ -194,6 +197,7 @@ fn load_appointment(saved: SavedAppointment) -> Appointment {
         SavedAppointment::Train(owner, task) => {
             Appointment::Train(Training { owner, task, result: None })
         }
+        SavedAppointment::Expire(member, slot) => Appointment::Expire(member, slot),
     }
 }
 

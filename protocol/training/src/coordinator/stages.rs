@@ -37,6 +37,15 @@ fn put(poll: &mut Poll, message: &Arc<[u8]>) -> Effects {
     effects
 }
 
+/// Effects that carry out `sends`, counted and made durable before, and wake at `deadline`.
+pub(super) fn durably(tally: &mut Tally, sends: Effects, deadline: Timestamp) -> Effects {
+    count(tally, &sends);
+    let mut effects = vec![CoordinatorEffect::Persist];
+    effects.extend(sends);
+    effects.push(CoordinatorEffect::Wake { at: deadline });
+    effects
+}
+
 pub(super) fn count(tally: &mut Tally, effects: &[CoordinatorEffect]) {
     for effect in effects {
         if let CoordinatorEffect::Send { message, .. } = effect {
@@ -102,12 +111,9 @@ impl Coordinator {
         Ok(self.put_buffer(buffer, sends))
     }
 
-    /// Goes on with `buffer` after `sends`: counted, and made durable before.
+    /// Goes on with `buffer` after `sends`.
     fn put_buffer(&mut self, mut buffer: Buffer, sends: Effects) -> Effects {
-        count(&mut buffer.tally, &sends);
-        let mut effects = vec![CoordinatorEffect::Persist];
-        effects.extend(sends);
-        effects.push(CoordinatorEffect::Wake { at: buffer.deadline });
+        let effects = durably(&mut buffer.tally, sends, buffer.deadline);
         self.state.stage = Stage::Buffering(buffer);
         effects
     }

@@ -9,7 +9,7 @@ use nexus_types::{Canonical, Digest, MemberId, OwnerId, Round, Timestamp};
 
 use super::intake::Figures;
 use super::poll::Tally;
-use super::stages::count;
+use super::stages::{count, durably};
 use super::state::Stage;
 use super::{Coordinator, CoordinatorEffect};
 use crate::error::TrainingError;
@@ -382,12 +382,8 @@ impl Coordinator {
         let message: Arc<[u8]> = task.encode()?.into();
         let send =
             |to| CoordinatorEffect::Send { to: Peer::Member(to), message: Arc::clone(&message) };
-        let sends: Effects = MemberId::all(self.members()).filter(to).map(send).collect();
-        count(tally, &sends);
-        let mut effects = vec![CoordinatorEffect::Persist];
-        effects.extend(sends);
-        effects.push(CoordinatorEffect::Wake { at: deadline });
-        Ok(effects)
+        let sends = MemberId::all(self.members()).filter(to).map(send).collect();
+        Ok(durably(tally, sends, deadline))
     }
 
     pub(super) fn keys_received(
@@ -454,10 +450,7 @@ impl Coordinator {
         open.deadline = now + self.plan.round_deadline;
         let owners = open.manifest().owners.clone();
         let sends = self.ask_owners(&open, &owners)?;
-        count(&mut open.tally, &sends);
-        let mut effects = vec![CoordinatorEffect::Persist];
-        effects.extend(sends);
-        effects.push(CoordinatorEffect::Wake { at: open.deadline });
+        let effects = durably(&mut open.tally, sends, open.deadline);
         self.state.stage = Stage::Summing(open);
         Ok(effects)
     }
@@ -562,10 +555,7 @@ impl Coordinator {
         open.phase = Phase::Closing;
         open.deadline = now + self.plan.round_deadline;
         let sends = self.wrap(open.manifest().slot, messages)?;
-        count(&mut open.tally, &sends);
-        let mut effects = vec![CoordinatorEffect::Persist];
-        effects.extend(sends);
-        effects.push(CoordinatorEffect::Wake { at: open.deadline });
+        let effects = durably(&mut open.tally, sends, open.deadline);
         self.state.stage = Stage::Summing(open);
         Ok(effects)
     }

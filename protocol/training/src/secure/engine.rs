@@ -127,9 +127,7 @@ impl Contributor {
     ) -> Result<Option<Arc<[u8]>>, Refusal> {
         either!(self, machine => machine.receive(rng, bytes))
     }
-}
 
-impl Contributor {
     /// Whether this owner has sent what helps to open the sum.
     pub(crate) fn has_opened(&self) -> bool {
         match self {

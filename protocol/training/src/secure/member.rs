@@ -1,15 +1,16 @@
 //! A member of the committee: publishes keys, watches manifests, and opens one sum for each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use nexus_mpc::Identity;
 use nexus_mpc::aggregation::{Refusal, nx};
 use nexus_types::limits::{MAX_MESSAGE_BYTES, MAX_TEXT_BYTES};
-use nexus_types::{Canonical, CryptoRng, JobId, MemberId, peek_tag, tag_of};
+use nexus_types::{Canonical, CryptoRng, Digest, JobId, MemberId, peek_tag, tag_of};
 
 use super::ledger::{Ledger, ManifestRefusal, Seen};
-use super::manifest::{SignedManifest, SignedPacketKey};
+use super::manifest::{Manifest, SignedManifest, SignedPacketKey};
 use super::terms::JobTerms;
 use crate::error::TrainingError;
 use crate::message::presentable;
@@ -17,6 +18,8 @@ use crate::plan::Plan;
 
 /// Most sums whose keys are published at once.
 pub(crate) const EPOCH: u32 = 256;
+/// Deadlines within which a sum is over: opening, contributions, votes and answers have one each.
+const PHASES: u32 = 4;
 
 /// From the coordinator to a member.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -107,6 +110,14 @@ pub enum MemberEffect {
     /// messages may be taken in before one snapshot, as long as what they send waits for it:
     /// packets come in bursts, one from every owner.
     Persist,
+    /// Call [`Member::expire`] with this sum when so much time has passed, in which an honest
+    /// coordinator is through with it. Takes the place of what was asked for before.
+    Expire {
+        /// The number of the sum.
+        slot: u32,
+        /// From now.
+        after: Duration,
+    },
     /// A message was refused; for the member's log.
     Refused(MemberRefusal),
 }
@@ -212,7 +223,8 @@ impl Member {
         if let (Some(signed), nx::Restored::Continued) = (state.open, restored) {
             member.open = Some(signed.clone());
             // A sum that is over, or that the engine sits out, stays closed.
-            let _ = member.open_sum(&signed);
+            let digest = signed.manifest.digest()?;
+            let _ = member.open_sum(&signed.manifest, digest);
         }
         Ok(member)
     }
@@ -251,6 +263,13 @@ impl Member {
                 Ok(vec![MemberEffect::Refused(refusal), answer])
             }
         }
+    }
+
+    /// Ends every sum up to `slot`, answered or not: what opens its packets is erased, so that
+    /// nobody who breaks in later reads them.
+    pub fn expire(&mut self, slot: u32) -> Effects {
+        self.engine.expire(slot);
+        vec![MemberEffect::Persist]
     }
 
     fn receive(&mut self, rng: &mut dyn CryptoRng, bytes: &[u8]) -> Result<Effects, MemberRefusal> {
@@ -307,21 +326,21 @@ impl Member {
         }
         let mut effects = Effects::new();
         if self.ledger.look_up(manifest, digest, self.terms.attempts)? == Seen::New {
-            self.open_sum(&signed)?;
+            self.open_sum(manifest, digest)?;
             if let Some(before) = slot.checked_sub(1) {
                 self.engine.expire(before);
             }
             self.ledger.enter(manifest, digest);
             self.open = Some(signed);
-            effects.push(MemberEffect::Persist);
+            let after = self.plan.round_deadline.saturating_mul(PHASES);
+            effects.extend([MemberEffect::Persist, MemberEffect::Expire { slot, after }]);
         }
         effects.push(Self::answer(&MemberAnswer::Opened { job: self.plan.job, slot })?);
         Ok(effects)
     }
 
-    fn open_sum(&mut self, signed: &SignedManifest) -> Result<(), MemberRefusal> {
-        let digest = signed.check(&self.terms)?;
-        let manifest = &signed.manifest;
+    /// Opens the sum that `manifest`, which has been checked, describes.
+    fn open_sum(&mut self, manifest: &Manifest, digest: Digest) -> Result<(), MemberRefusal> {
         let terms = manifest.nx_terms(&self.terms)?.ok_or(Refusal::OtherRound)?;
         let session = manifest.session(&self.terms, digest);
         Ok(self.engine.open(session, Arc::new(terms)).map_err(TrainingError::from)?)

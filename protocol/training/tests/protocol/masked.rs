@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use nexus_mpc::aggregation::secagg_plus::Terms;
 use nexus_training::{
-    EngineTerms, JobTerms, Plan, Protection, Rule, Strategy, TrainingError, Weighting,
+    CoordinatorEffect, CoordinatorEvent, EngineTerms, JobTerms, Member, MemberEffect, MemberTask,
+    Peer, Plan, Protection, Restored, Rule, Strategy, TrainingError, Weighting,
 };
-use nexus_types::{MemberId, OwnerId, Party, Seed, SeededRng};
+use nexus_types::{Canonical, MemberId, OwnerId, Party, Seed, SeededRng, Timestamp};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 use crate::bench::{DEADLINE, plan};
-use crate::simulator::{Chaos, Ending, Quadratics, Simulator, identity};
+use crate::simulator::{Chaos, Ending, Quadratics, Simulator, coordinator, identity, member};
 
 pub(crate) fn nx(members: u16) -> EngineTerms {
     let key = |id| identity(Party::Member(id)).public();
@@ -207,4 +210,56 @@ fn a_power_cut_changes_neither_model_nor_participants() {
             assert_eq!(participants(&cut), participants(&undisturbed), "seed {number}");
         }
     }
+}
+
+/// What is sent to `to`.
+fn sent(effects: &[CoordinatorEffect], to: MemberId) -> Vec<Arc<[u8]>> {
+    let mut messages = Vec::new();
+    for effect in effects {
+        if let CoordinatorEffect::Send { to: peer, message } = effect
+            && *peer == Peer::Member(to)
+        {
+            messages.push(Arc::clone(message));
+        }
+    }
+    messages
+}
+
+#[test]
+fn keys_of_a_sum_that_nobody_opened_are_erased_when_its_time_is_over() {
+    let hidden = masked(&Plan { statistics: 2, ..plan() }, nx(4));
+    let mut random = ChaCha12Rng::seed_from_u64(1);
+    let mut committee: Vec<_> = MemberId::all(4).map(|id| member(&hidden, id)).collect();
+    let mut leader = coordinator(&hidden);
+    let now = Timestamp::default();
+    let asked = leader.step(now, CoordinatorEvent::Start).unwrap();
+    let mut begun = Vec::new();
+    for (id, machine) in MemberId::all(4).zip(&mut committee) {
+        for effect in machine.step(&mut random, &sent(&asked, id)[0]).unwrap() {
+            if let MemberEffect::Send(bytes) = effect {
+                let from = Peer::Member(id);
+                begun.extend(
+                    leader.step(now, CoordinatorEvent::Message { from, bytes: &bytes }).unwrap(),
+                );
+            }
+        }
+    }
+    let first = MemberId(0);
+    let opened = committee[0].step(&mut random, &sent(&begun, first)[0]).unwrap();
+    let after = 4 * hidden.round_deadline;
+    assert!(opened.contains(&MemberEffect::Expire { slot: 0, after }), "{opened:?}");
+
+    let task = MemberTask::Publish { job: hidden.job, first: 0, count: 1 }.encode().unwrap();
+    let keys = |machine: &mut Member| {
+        let mut other = ChaCha12Rng::seed_from_u64(2);
+        let effects = machine.step(&mut other, &task).unwrap();
+        effects.iter().any(|effect| matches!(effect, MemberEffect::Refused(_)))
+    };
+    assert!(!keys(&mut committee[0]), "the same keys are shown again");
+    assert_eq!(committee[0].expire(0), [MemberEffect::Persist]);
+    assert!(keys(&mut committee[0]), "there are none any more");
+    let disk = committee[0].snapshot().unwrap();
+    let signer = identity(Party::Member(first));
+    let mut restored = Member::restore(hidden, first, signer, &disk, Restored::Continued).unwrap();
+    assert!(keys(&mut restored), "nor on the disk");
 }

@@ -354,7 +354,7 @@ impl Simulator {
                 MemberEffect::Send(message) => {
                     self.post(Party::Coordinator, Party::Member(member), &message);
                 }
-                MemberEffect::Refused(_) => {}
+                MemberEffect::Expire { .. } | MemberEffect::Refused(_) => {}
             }
         }
     }
