@@ -1,0 +1,23 @@
+//! Differential privacy that is enforced.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`accounting`] | what a release costs in (epsilon, delta), and what many cost together |
+//!
+//! ```
+//! use nexus_privacy::accounting::GaussianDp;
+//!
+//! // 100 rounds that touch every row, noise ten times the sensitivity.
+//! let epsilon = GaussianDp::of_steps(10.0, 100)?.epsilon(1e-5)?;
+//! assert!((epsilon - 4.377178).abs() < 1e-6);
+//! # Ok::<(), nexus_privacy::accounting::AccountingError>(())
+//! ```
+//!
+//! # Threat model
+//!
+//! The adversary sees everything that leaves an owner and chooses each round's parameters after
+//! having seen the rounds before, within limits that were declared in advance. Figures are upper
+//! bounds: whatever is rounded, truncated or discretised is rounded against the owner of the noise.
+
+pub mod accounting;
+mod special;
