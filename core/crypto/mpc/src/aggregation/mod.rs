@@ -146,6 +146,15 @@ pub enum SumError {
         "the sum is garbled: an owner's key or error is not what its packets say; nothing is released"
     )]
     Garbled,
+    /// So many say that an owner's packets do not open that its secrets could not be. Nothing has
+    /// been opened. Either they or the owner lie.
+    #[error("the packets of {owner} do not open, say {}", list(by))]
+    Unopened {
+        /// Whose packets.
+        owner: OwnerId,
+        /// Who says so.
+        by: Vec<OwnerId>,
+    },
     /// A value is too large for its slot.
     #[error("value {index} is {got}, at most {limit} in magnitude is allowed")]
     Value {
@@ -214,6 +223,9 @@ pub struct Opened {
     pub sum: Vec<i64>,
     /// Owners that sent something and are not in it, and why.
     pub dropped: BTreeMap<OwnerId, Refusal>,
+    /// Owners that gave or revealed false shares, where that is certain; they may be survivors. Of
+    /// the engine without a committee only.
+    pub false_shares: Vec<OwnerId>,
     /// Members found lying, and those that said nothing.
     pub liars: Vec<MemberId>,
     /// Members that were set aside: silent, or complaining about too many owners.
@@ -288,6 +300,6 @@ pub trait Contributor: Clone + fmt::Debug {
     fn snapshot(&self) -> Vec<u8>;
 }
 
-fn list(members: &[MemberId]) -> String {
-    members.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+fn list(parties: &[impl ToString]) -> String {
+    parties.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

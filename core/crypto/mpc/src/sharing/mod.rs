@@ -107,6 +107,8 @@ mod tests;
 #[cfg(test)]
 pub(crate) mod toy;
 
+pub(crate) use decode::decode_column;
+
 pub use check::{CheckPolynomial, check_at_secret, verify};
 pub use commit::{CommitmentError, Feldman, Pedersen};
 pub use dealing::{Dealing, MemberRow, RowLength, add_rows};

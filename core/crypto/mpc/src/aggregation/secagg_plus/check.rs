@@ -7,13 +7,18 @@ use super::terms::Setup;
 use crate::aggregation::{Refusal, SumError};
 use crate::identity::Signature;
 
-/// A check that an owner of a test leaves out, to show what it is for.
+/// What a party of a test leaves out, to show what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Weakness {
     /// That a quorum voted.
     Quorum,
     /// That survivors masked under the same view.
     Views,
+    /// An owner that goes on although a packet does not open.
+    Unopened,
+    /// A coordinator that decodes shares of which some are false.
+    #[cfg(test)]
+    Decoding,
 }
 
 pub(super) fn forbidden(rule: &str) -> Refusal {

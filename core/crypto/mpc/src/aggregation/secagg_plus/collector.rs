@@ -26,6 +26,8 @@ pub struct Collector {
     /// Digests of the view and the ballot, from the sets that are frozen.
     view: Digest,
     ballot: Digest,
+    #[cfg(test)]
+    pub(super) weakness: Option<check::Weakness>,
 }
 
 /// What has arrived. The sets are frozen when their phase ends, so every message that the
@@ -37,6 +39,8 @@ struct State {
     adverts: BTreeMap<OwnerId, Signed>,
     shares: BTreeMap<OwnerId, Shares>,
     masked: BTreeMap<OwnerId, Signature>,
+    /// Whose packets did not open, by who says so.
+    unopened: BTreeMap<OwnerId, Vec<OwnerId>>,
     /// Of the masked values, modulo 2^32.
     sum: Vec<u32>,
     votes: BTreeMap<OwnerId, Signature>,
@@ -83,6 +87,7 @@ impl Collector {
             adverts: BTreeMap::new(),
             shares: BTreeMap::new(),
             masked: BTreeMap::new(),
+            unopened: BTreeMap::new(),
             sum: vec![0; setup.session.values as usize],
             votes: BTreeMap::new(),
             reveals: BTreeMap::new(),
@@ -108,7 +113,14 @@ impl Collector {
 
     fn of(setup: Setup, state: State) -> Self {
         let (view, ballot) = (state.manifest, state.manifest);
-        let mut collector = Self { setup, state, view, ballot };
+        let mut collector = Self {
+            setup,
+            state,
+            view,
+            ballot,
+            #[cfg(test)]
+            weakness: None,
+        };
         collector.freeze();
         collector
     }
@@ -183,12 +195,52 @@ impl Collector {
         }
         self.turn(Phase::Masked, self.state.shares.contains_key(&from))?;
         length("bytes of values", masked.values.len(), 4 * u64::from(self.setup.session.values))?;
+        check::ascending(masked.unopened.iter().copied())?;
+        if !masked.unopened.iter().all(|owner| self.gave(*owner, from)) {
+            return Err(forbidden("owners complain about packets that they got"));
+        }
         check::signature::<View>(&self.setup, from, &self.view, &masked.signature)?;
+        if !masked.unopened.is_empty() {
+            self.state.unopened.insert(from, masked.unopened.clone());
+        }
         let (words, _) = masked.values.as_chunks::<4>();
         for (sum, word) in self.state.sum.iter_mut().zip(words) {
             *sum = sum.wrapping_add(u32::from_le_bytes(*word));
         }
         self.state.masked.insert(from, masked.signature);
+        Ok(())
+    }
+
+    /// Whether `holder` has a packet of `owner`.
+    fn gave(&self, owner: OwnerId, holder: OwnerId) -> bool {
+        let packets = self.state.shares.get(&owner).map(|shares| &shares.packets);
+        packets.is_some_and(|packets| {
+            packets.binary_search_by_key(&holder, |packet| packet.peer).is_ok()
+        })
+    }
+
+    fn complains(&self, holder: OwnerId, owner: OwnerId) -> bool {
+        self.state.unopened.get(&holder).is_some_and(|owners| check::contains(owners, owner))
+    }
+
+    /// Whether enough holders of everybody's shares are left. To find out before anything is
+    /// revealed keeps another attempt safe.
+    fn check_openable(&self) -> Result<(), SumError> {
+        let hood = self.setup.neighbourhood(self.state.adverts.len())?;
+        for (&owner, shares) in &self.state.shares {
+            let holders = || shares.packets.iter().map(|packet| packet.peer);
+            let by: Vec<OwnerId> =
+                holders().filter(|holder| self.complains(*holder, owner)).collect();
+            if by.len() > usize::from(hood.degree - hood.threshold) {
+                return Err(SumError::Unopened { owner, by });
+            }
+            let left = holders().filter(|holder| self.state.masked.contains_key(holder));
+            let have = left.count() - by.len();
+            if have < usize::from(hood.threshold) {
+                let have = u32::try_from(have).unwrap_or(u32::MAX);
+                return Err(SumError::TooFew { have, need: hood.threshold.into() });
+            }
+        }
         Ok(())
     }
 
@@ -211,10 +263,9 @@ impl Collector {
         self.turn(Phase::Reveals, self.state.votes.contains_key(&from))?;
         let given =
             reveal.shares.iter().map(|(owner, share)| (*owner, matches!(share, Share::Own(_))));
-        let due = self.state.shares.iter().filter(|(_, shares)| {
-            shares.packets.binary_search_by_key(&from, |packet| packet.peer).is_ok()
-        });
-        let due = due.map(|(owner, _)| (*owner, self.state.masked.contains_key(owner)));
+        let due = self.state.shares.keys().copied();
+        let due = due.filter(|owner| self.gave(*owner, from) && !self.complains(from, *owner));
+        let due = due.map(|owner| (owner, self.state.masked.contains_key(&owner)));
         if !given.eq(due) {
             return Err(forbidden("one share of each owner it holds shares of, of the right kind"));
         }
@@ -293,6 +344,17 @@ impl Collector {
         Ok(Progress::Continue(self.repeat()))
     }
 
+    #[cfg(test)]
+    fn decodes(&self) -> bool {
+        self.weakness != Some(check::Weakness::Decoding)
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "tests ask the collector")]
+    const fn decodes(&self) -> bool {
+        true
+    }
+
     fn open(&mut self) -> Result<Progress, SumError> {
         let secrets = unmask::Secrets::recover(
             &self.setup,
@@ -300,6 +362,7 @@ impl Collector {
             &self.state.shares,
             &self.state.masked,
             &self.state.reveals,
+            self.decodes(),
         )?;
         let masks = secrets.masks(&self.setup, &self.state.adverts, &self.state.shares)?;
         let sum = unmask::remove(&masks, &self.state.sum);
@@ -310,6 +373,7 @@ impl Collector {
             survivors: self.state.masked.keys().copied().collect(),
             sum,
             dropped: gone.map(late).collect(),
+            false_shares: secrets.liars(self.setup.terms.corrupt(self.setup.owners())),
             ..Opened::default()
         }))
     }
@@ -377,7 +441,12 @@ impl aggregation::Collector for Collector {
         match self.state.phase {
             Phase::Adverts => self.proceed(Phase::Shares, self.state.adverts.len(), need),
             Phase::Shares => self.proceed(Phase::Masked, self.state.shares.len(), later),
-            Phase::Masked => self.proceed(Phase::Votes, self.state.masked.len(), later),
+            Phase::Masked => {
+                if self.state.masked.len() >= later as usize {
+                    self.check_openable()?;
+                }
+                self.proceed(Phase::Votes, self.state.masked.len(), later)
+            }
             Phase::Votes => self.proceed(Phase::Reveals, self.state.votes.len(), quorum),
             Phase::Reveals => self.open(),
             Phase::Done => Err(SumError::OutOfTurn),

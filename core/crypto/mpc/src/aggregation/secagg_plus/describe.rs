@@ -93,6 +93,7 @@ show! {
         round(&masked.session),
         ("owner", masked.owner.to_string()),
         ("values", (masked.values.len() / 4).to_string()),
+        ("packets that did not open", list(masked.unopened.iter().copied())),
     ];
     Proposal, "survivors proposed (SecAgg+, third message of the coordinator)", proposal => [
         round(&proposal.session),

@@ -74,6 +74,8 @@ pub(super) struct Masked {
     pub(super) signature: Signature,
     /// Four bytes each, little-endian.
     pub(super) values: Vec<u8>,
+    /// Whose packets did not open: of their secrets this owner will reveal no share.
+    pub(super) unopened: Vec<OwnerId>,
 }
 
 /// Coordinator: whose values arrived.
@@ -118,7 +120,7 @@ pub(super) enum Share {
     Key(Secret),
 }
 
-/// Owner, last: one share for each owner that gave it any.
+/// Owner, last: one share for each owner of whom a packet opened.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(super) struct Reveal {
     pub(super) session: Digest,
@@ -146,7 +148,7 @@ canonical! {
     Shares, "shares", MAX_OWNERS * size_of::<Packet>();
     Delivery, "delivery", MAX_OWNERS * (size_of::<Packet>() + 4);
     View, "view", MAX_OWNERS * 4;
-    Masked, "masked", limits::MAX_PARAMETERS * 4;
+    Masked, "masked", limits::MAX_PARAMETERS * 4 + MAX_OWNERS * 4;
     Proposal, "proposal", MAX_OWNERS * 4;
     Ballot, "ballot", MAX_OWNERS * 4;
     Vote, "vote", 0;

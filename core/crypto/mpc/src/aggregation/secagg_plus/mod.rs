@@ -59,9 +59,20 @@
 //! * **No false picture.** An owner told that its neighbours did not share would mask with
 //!   few. It signs what it was told, and nobody reveals its seed without that signature.
 //!
-//! An owner that lies can spoil the sum: it may add any vector, or refuse. False shares are
-//! found by the commitments, and do no harm while enough true ones are left; otherwise the result
-//! is [`SumError::Garbled`](crate::aggregation::SumError::Garbled).
+//! An owner that lies can spoil the sum, for it may add any vector. But:
+//!
+//! * **A packet that does not open** stops nobody. Its receiver masks as with any other, says so
+//!   with its masked values, and has no share of the sender to reveal. Where so many say it of one
+//!   owner that its secrets could not be opened, the sum ends before the vote, with their names
+//!   ([`SumError::Unopened`](crate::aggregation::SumError::Unopened)). Nothing has been revealed
+//!   then, so another attempt, without that owner, is as good as the first. In the same attempt it
+//!   cannot be left out: others have masked with it, and a second vector of theirs, without it,
+//!   would show the coordinator the masks between.
+//! * **False shares** are decoded as errors of a Reed-Solomon code and found out by commitments:
+//!   `(answers − t)/2` of each secret do no harm wherever they are. Who is in more contradictions
+//!   than there can be liars on the other side is named
+//!   ([`Opened::false_shares`](crate::aggregation::Opened::false_shares)). With too many the result
+//!   is [`SumError::Garbled`](crate::aggregation::SumError::Garbled).
 //!
 //! # Not claimed
 //!

@@ -258,7 +258,7 @@ impl Owner {
     /// Opens the packets for this owner and masks the values.
     fn mask(&self, shared: &Shared, delivery: Delivery) -> Result<Step, Refusal> {
         let partners = self.check_delivery(shared, &delivery)?;
-        let held = self.open(shared, &delivery)?;
+        let (held, unopened) = self.open(shared, &delivery)?;
         let masks = self.masks(shared, &partners)?;
         let mut values = self.state.values.clone();
         mask::apply(&masks, &mut values.0);
@@ -270,6 +270,7 @@ impl Owner {
             owner: self.id,
             signature: view.sign(&self.identity).map_err(|error| malformed(&error))?,
             values: values.bytes(),
+            unopened,
         };
         let advertised = u32::try_from(shared.directory.keys.len()).unwrap_or(u32::MAX);
         Ok((Phase::Masked(Holding { advertised, view, held }), encoded(&masked)?))
@@ -309,19 +310,29 @@ impl Owner {
         Ok(partners)
     }
 
-    fn open(&self, shared: &Shared, delivery: &Delivery) -> Result<Vec<Held>, Refusal> {
+    /// The shares in the packets, and whose packets do not open. Whoever sent one is a partner
+    /// all the same: it may be the coordinator that damaged it. A share that nobody holds is one
+    /// that nobody reveals, so nothing is opened that would not be if the holder were silent.
+    fn open(
+        &self,
+        shared: &Shared,
+        delivery: &Delivery,
+    ) -> Result<(Vec<Held>, Vec<OwnerId>), Refusal> {
         let senders: Vec<OwnerId> = delivery.packets.iter().map(|packet| packet.peer).collect();
         let common =
             Self::meet(&shared.keys.seal, &shared.directory, &senders, |signed| signed.seal)?;
         let new: Vec<OwnerId> =
             senders.iter().copied().filter(|id| !contains(&shared.neighbours, *id)).collect();
         self.check_signatures(&shared.directory, &new)?;
-        let opened = delivery.packets.iter().zip(&common).map(|(packet, common)| {
-            let held = self.way(packet.peer, self.id).open(common, &packet.sealed);
-            let rule = || format!("the packet of {} opens", packet.peer);
-            held.ok_or_else(|| Refusal::Forbidden { rule: rule() })
-        });
-        opened.collect()
+        let (mut opened, mut unopened) = (Vec::new(), Vec::new());
+        for (packet, common) in delivery.packets.iter().zip(&common) {
+            match self.way(packet.peer, self.id).open(common, &packet.sealed) {
+                Some(held) => opened.push(held),
+                None if self.minds(check::Weakness::Unopened) => unopened.push(packet.peer),
+                None => return Err(forbidden("packets open")),
+            }
+        }
+        Ok((opened, unopened))
     }
 
     fn masks(

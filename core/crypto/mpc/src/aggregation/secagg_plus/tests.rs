@@ -1,4 +1,5 @@
 mod attacks;
+mod dealers;
 mod exact;
 mod graph;
 mod hostile;

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use curve25519_dalek::{RistrettoPoint, Scalar};
 use nexus_field::mask::{self, MaskKey, Sign};
 use nexus_types::OwnerId;
+use zeroize::Zeroizing;
 
 use super::message::{Share, Shares, Signed};
 use super::secret::{Secret, Way, commitment, own_mask};
 use super::terms::Setup;
 use crate::aggregation::{Peer, SumError};
 use crate::identity::Signature;
-use crate::sharing::lagrange_at_zero;
+use crate::sharing::polynomial::{Basis, evaluate};
+use crate::sharing::{decode_column, lagrange_at_zero};
 
 /// Masks that are expanded in one pass over the sum: their keys fit a cache of the second level.
 const MASKS_AT_ONCE: usize = 512;
@@ -23,6 +25,16 @@ pub(super) struct Secrets {
     seeds: BTreeMap<OwnerId, Secret>,
     /// Mask keys of those who dropped out.
     keys: BTreeMap<OwnerId, Secret>,
+    /// Shares that are false for certain: whose secret they are of, and who revealed them. One of
+    /// the two lied.
+    contradictions: Vec<[OwnerId; 2]>,
+}
+
+/// Reconstructed from shares.
+struct Found {
+    secret: Secret,
+    /// Holders whose shares do not belong to it.
+    off: Vec<u16>,
 }
 
 /// Lagrange coefficients by the holders whose shares they are for: with few drop-outs the same
@@ -41,19 +53,32 @@ impl Coefficients {
         Ok(lambdas.zip(shares).map(|(lambda, share)| lambda * share.1).sum())
     }
 
-    /// The secret of which `threshold` shares in a row, in a ring, are: the first that `accept`
-    /// takes. False shares cost as many tries as there are, as long as some `threshold` true ones
-    /// are neighbours.
+    /// The secret that `accept` takes. Right with up to `(shares − threshold)/2` false shares,
+    /// wherever they are, and with more as long as some `threshold` true ones are neighbours in
+    /// a ring of all.
     fn recover(
         &mut self,
         shares: &[(u16, Scalar)],
         threshold: u16,
+        decodes: bool,
         accept: impl Fn(&Secret) -> bool,
-    ) -> Result<Secret, SumError> {
+    ) -> Result<Found, SumError> {
         let (have, need) = (shares.len(), usize::from(threshold));
         if have < need {
             let have = u32::try_from(have).unwrap_or(u32::MAX);
             return Err(SumError::TooFew { have, need: threshold.into() });
+        }
+        // All of them at once: a single false one shows.
+        let secret = Secret(self.combine(shares)?);
+        if accept(&secret) {
+            return Ok(Found { secret, off: Vec::new() });
+        }
+        let decoded = decodes.then(|| decode_column(nodes(shares), &values(shares), need));
+        if let Some(polynomial) = decoded.flatten().map(Zeroizing::new) {
+            let secret = Secret(polynomial.first().copied().unwrap_or_default());
+            if accept(&secret) {
+                return Ok(Found { secret, off: off(&polynomial, shares) });
+            }
         }
         for start in 0..have {
             let mut window: Vec<_> =
@@ -61,11 +86,27 @@ impl Coefficients {
             window.sort_unstable_by_key(|share| share.0);
             let secret = Secret(self.combine(&window)?);
             if accept(&secret) {
-                return Ok(secret);
+                let basis = Basis::new(nodes(&window)).ok_or(SumError::Garbled)?;
+                let polynomial = Zeroizing::new(basis.coefficients(&values(&window)));
+                return Ok(Found { secret, off: off(&polynomial, shares) });
             }
         }
         Err(SumError::Garbled)
     }
+}
+
+fn nodes(shares: &[(u16, Scalar)]) -> Vec<Scalar> {
+    shares.iter().map(|(holder, _)| Scalar::from(*holder)).collect()
+}
+
+fn values(shares: &[(u16, Scalar)]) -> Zeroizing<Vec<Scalar>> {
+    Zeroizing::new(shares.iter().map(|(_, value)| *value).collect())
+}
+
+/// Holders whose shares are not on the polynomial.
+fn off(polynomial: &[Scalar], shares: &[(u16, Scalar)]) -> Vec<u16> {
+    let differs = |share: &&(u16, Scalar)| evaluate(polynomial, Scalar::from(share.0)) != share.1;
+    shares.iter().filter(differs).map(|(holder, _)| *holder).collect()
 }
 
 impl Secrets {
@@ -80,24 +121,55 @@ impl Secrets {
         shares: &BTreeMap<OwnerId, Shares>,
         survivors: &BTreeMap<OwnerId, Signature>,
         reveals: &BTreeMap<OwnerId, Vec<(OwnerId, Share)>>,
+        decodes: bool,
     ) -> Result<Self, SumError> {
         let threshold = setup.neighbourhood(adverts.len())?.threshold;
         let revealed = by_owner(shares, reveals);
         let mut coefficients = Coefficients::default();
-        let mut secrets = Self { seeds: BTreeMap::new(), keys: BTreeMap::new() };
+        let mut secrets =
+            Self { seeds: BTreeMap::new(), keys: BTreeMap::new(), contradictions: Vec::new() };
+        let corrupt = setup.terms.corrupt(setup.owners());
         let session = &setup.session.manifest;
         for (owner, packets) in shares {
             let given = revealed.get(owner).map_or(&[][..], Vec::as_slice);
-            if survivors.contains_key(owner) {
+            let found = if survivors.contains_key(owner) {
                 let right = |seed: &Secret| commitment(session, *owner, seed) == packets.commitment;
-                secrets.seeds.insert(*owner, coefficients.recover(given, threshold, right)?);
+                let found = coefficients.recover(given, threshold, decodes, right)?;
+                secrets.seeds.insert(*owner, found.secret.clone());
+                found
             } else {
                 let public = adverts.get(owner).map(|signed| signed.mask);
                 let right = |key: &Secret| Some(key.public()) == public;
-                secrets.keys.insert(*owner, coefficients.recover(given, threshold, right)?);
+                let found = coefficients.recover(given, threshold, decodes, right)?;
+                secrets.keys.insert(*owner, found.secret.clone());
+                found
+            };
+            if certain(given.len() - found.off.len(), threshold, corrupt) {
+                let holders = found
+                    .off
+                    .iter()
+                    .filter_map(|place| packets.packets.get(usize::from(*place).checked_sub(1)?));
+                secrets.contradictions.extend(holders.map(|packet| [*owner, packet.peer]));
             }
         }
         Ok(secrets)
+    }
+
+    /// Owners in more contradictions, on one side, than there are owners that may lie.
+    pub(super) fn liars(&self, corrupt: u32) -> Vec<OwnerId> {
+        let mut counts = BTreeMap::<(OwnerId, usize), u32>::new();
+        for pair in &self.contradictions {
+            for (side, owner) in pair.iter().enumerate() {
+                *counts.entry((*owner, side)).or_default() += 1;
+            }
+        }
+        let mut liars: Vec<OwnerId> = counts
+            .into_iter()
+            .filter(|(_, count)| *count > corrupt)
+            .map(|((id, _), _)| id)
+            .collect();
+        liars.dedup();
+        liars
     }
 
     /// The masks that are in the sum of the survivors' vectors, with the sign that removes them.
@@ -130,6 +202,14 @@ impl Secrets {
         }
         Ok(masks)
     }
+}
+
+/// Whether the polynomial on which `agreeing` shares lie is the one that was dealt, if the dealer is
+/// honest: another one with the same secret goes through at most `threshold − 2` honest shares, and
+/// through those that the corrupt holders moved onto it, of which there are fewer than `threshold`.
+fn certain(agreeing: usize, threshold: u16, corrupt: u32) -> bool {
+    let others = u32::from(threshold).saturating_sub(1);
+    agreeing >= (others + corrupt.min(others)) as usize
 }
 
 /// The revealed shares of each owner, by the holder's place among its packets from 1.

@@ -318,11 +318,17 @@ fn altered_deliveries_are_refused() {
         refused(&owner, &bad)
     };
     assert_eq!(refuse(&|d| d.session.0[0] ^= 1), Refusal::OtherRound);
-    let forbidden: [&dyn Fn(&mut Delivery); 10] = [
-        &|d| d.packets[1].sealed.0[0] ^= 1,
-        // Of another sender, for another receiver, back to its sender, twice.
-        &|d| d.packets[1].sealed = d.packets[2].sealed,
-        &|d| d.packets[2].sealed = other.packets[2].sealed,
+    // Damaged, of another sender, for another receiver: not a share of it is believed.
+    let complaint = |alter: &dyn Fn(&mut Delivery)| {
+        let (mut bad, mut owner) = (good.clone(), owner.clone());
+        alter(&mut bad);
+        let answer = owner.receive(&mut rng(1), &bad.encode().unwrap()).unwrap().unwrap();
+        Masked::decode(&answer).unwrap().unopened
+    };
+    assert_eq!(complaint(&|d| d.packets[1].sealed.0[0] ^= 1), [OwnerId(2)]);
+    assert_eq!(complaint(&|d| d.packets[1].sealed = d.packets[2].sealed), [OwnerId(2)]);
+    assert_eq!(complaint(&|d| d.packets[2].sealed = other.packets[2].sealed), [OwnerId(3)]);
+    let forbidden: [&dyn Fn(&mut Delivery); 7] = [
         &|d| d.packets.swap(0, 1),
         &|d| d.packets[1] = d.packets[0],
         &|d| d.packets[0].peer = OwnerId(0),
