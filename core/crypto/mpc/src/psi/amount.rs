@@ -5,19 +5,32 @@ use curve25519_dalek::scalar::Scalar;
 use nexus_types::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::PsiError;
 use super::group::{Element, PsiKey, decode, encode_doubles};
+use super::{BATCH, PsiError};
 
 /// Points encoded together.
 const CHUNK: u64 = 1024;
 
-/// Encrypts: r·G and (t + r·e)·G for a fresh r. Whoever has e needs no other base.
-pub(super) fn encrypt(key: &PsiKey, amount: u64, rng: &mut dyn CryptoRng) -> [Element; 2] {
+/// Encrypts each amount t: r·G and (t + r·e)·G for a fresh r. Whoever has e needs no other base.
+/// Encoded together, which takes one inversion for many of them.
+pub(super) fn encrypt(
+    key: &PsiKey,
+    amounts: impl IntoIterator<Item = u64>,
+    rng: &mut dyn CryptoRng,
+) -> Vec<[Element; 2]> {
     let half = |scalar: Scalar| RistrettoPoint::mul_base(&scalar.div_by_2());
-    let random = Zeroizing::new(Scalar::random(rng));
-    let points = [half(*random), half(Scalar::from(amount) + *random * key.scalar())];
-    let encoded = encode_doubles(&points);
-    [encoded[0], encoded[1]]
+    let (mut amounts, mut ciphertexts) = (amounts.into_iter(), Vec::new());
+    loop {
+        let chunk = amounts.by_ref().take(BATCH).flat_map(|amount| {
+            let random = Zeroizing::new(Scalar::random(rng));
+            [half(*random), half(Scalar::from(amount) + *random * key.scalar())]
+        });
+        let encoded = encode_doubles(&chunk.collect::<Vec<_>>());
+        if encoded.is_empty() {
+            return ciphertexts;
+        }
+        ciphertexts.extend_from_slice(encoded.as_chunks().0);
+    }
 }
 
 /// A sum of ciphertexts.
@@ -126,8 +139,8 @@ mod tests {
             let mut rng = ChaCha12Rng::seed_from_u64(seed);
             let key = PsiKey::generate(&mut rng);
             let mut sum = Sum::default();
-            for &amount in &amounts {
-                sum.add(&encrypt(&key, amount, &mut rng)).unwrap();
+            for ciphertext in encrypt(&key, amounts.iter().copied(), &mut rng) {
+                sum.add(&ciphertext).unwrap();
             }
             let query = sum.blind(&key.public(), &mut rng).unwrap();
             let product = decode(&query).unwrap() * key.scalar();

@@ -104,8 +104,8 @@ impl Sender {
             return Err(PsiError::Amounts { got: amounts.len(), expected: tags.len() });
         }
         let amount_key = PsiKey::generate(rng);
-        let ordered = tags.iter().filter_map(|(_, place)| amounts.get(*place as usize));
-        let amounts = ordered.map(|amount| encrypt(&amount_key, *amount, rng)).collect();
+        let ordered = tags.iter().filter_map(|(_, place)| amounts.get(*place as usize).copied());
+        let amounts = encrypt(&amount_key, ordered, rng);
         let tags = tags.into_iter().map(|(tag, _)| tag).collect();
         Self::of(session, key.clone(), Entries { tags, amounts, key: Some(amount_key) })
     }
