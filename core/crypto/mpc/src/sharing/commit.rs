@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use borsh::{BorshDeserialize, BorshSerialize, io};
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
-use curve25519_dalek::traits::{Identity, VartimeMultiscalarMul};
+use curve25519_dalek::traits::Identity;
 use nexus_types::borsh;
 
 use super::shamir::{MAX_HOLDERS, Polynomial, Share, Threshold};
@@ -87,17 +87,6 @@ impl Feldman {
     /// `share·G` of a holder; `secret·G` for 0.
     pub fn at(&self, holder: u16) -> RistrettoPoint {
         self.0.at(holder)
-    }
-
-    /// `Σ w_i·C_i`, the commitment to the same sum of polynomials, which have
-    /// the same length.
-    pub(crate) fn weighted(weights: &[Scalar], commitments: &[&Self]) -> Self {
-        let length = commitments.iter().map(|commitment| commitment.0.0.len()).min().unwrap_or(0);
-        let column = |k: usize| {
-            let points = commitments.iter().map(|commitment| commitment.0.0[k]);
-            RistrettoPoint::vartime_multiscalar_mul(weights, points)
-        };
-        Self(Committed((0..length).map(column).collect()))
     }
 }
 

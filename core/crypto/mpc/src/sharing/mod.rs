@@ -6,7 +6,6 @@
 //! | [`Dealing`], [`verify`], [`recover`] | Goldilocks, packed | the keys under which updates are summed |
 //! | [`Threshold`], [`Polynomial`] | any [`Field`] | one scalar, or 32 bytes, t of n |
 //! | [`Feldman`], [`Pedersen`] | ristretto255 | shares that everyone can check |
-//! | [`Sharing`], [`contribution`] | ristretto255, Goldilocks | handing a secret to another committee |
 //!
 //! # Packed sharing with one check
 //!
@@ -88,8 +87,7 @@
 //! * A. Shamir, "How to share a secret", CACM 22(11), 1979; M. Franklin and M. Yung,
 //!   "Communication complexity of secure computation", STOC 1992 (packing)
 //! * S. Gao, "A new algorithm for decoding Reed-Solomon codes", 2003
-//! * P. Feldman, FOCS 1987; T. P. Pedersen, CRYPTO 1991; Y. Desmedt and S. Jajodia,
-//!   "Redistributing secret shares to new access structures and its applications", 1997
+//! * P. Feldman, FOCS 1987; T. P. Pedersen, CRYPTO 1991
 
 mod check;
 pub(crate) mod commit;
@@ -100,7 +98,6 @@ mod layout;
 mod pack;
 pub(crate) mod polynomial;
 mod recover;
-mod reshare;
 mod shamir;
 #[cfg(test)]
 mod tests;
@@ -116,7 +113,6 @@ pub use field::{Extension, Field};
 pub use layout::{Layout, LayoutError, MAX_MEMBERS};
 pub use pack::{COEFFICIENT_LIMIT, COEFFICIENTS_PER_ELEMENT, PackError, pack3, unpack3};
 pub use recover::{RecoverError, Recovered, recover};
-pub use reshare::{ReshareError, Resharing, Sharing, contribution};
 pub use shamir::{
     MAX_HOLDERS, Polynomial, SECRET_BYTES, Share, ShareError, SharedBytes, Threshold,
     lagrange_at_zero,

@@ -12,7 +12,6 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use super::*;
 
 mod attacks;
-mod resharing;
 mod secrecy;
 
 const SIZES: [u16; 5] = [4, 7, 16, 50, 100];
