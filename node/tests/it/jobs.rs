@@ -76,6 +76,22 @@ fn a_run_with_a_committee_can_be_verified_from_its_folder_and_a_changed_one_is_r
 }
 
 #[test]
+fn sums_in_leaves_make_the_same_model_and_are_verified() {
+    let scratch = Scratch::new();
+    let mut models = Vec::new();
+    for leaves in [1, 2] {
+        let job = format!("[data]\nbuiltin = \"digits\"\n[aggregation]\nleaves = {leaves}\n");
+        scratch.write("job.toml", &job);
+        let summary = scratch.summary(&["job.toml", "--no-baselines"]);
+        let run = &summary.run_id;
+        let said = scratch.succeed(&["job", "verify", run]);
+        assert_eq!(said.matches("opened for 10 owners; its messages' fingerprints").count(), 6);
+        models.push(scratch.read(&format!("runs/{run}/model.safetensors")));
+    }
+    assert_eq!(models[0], models[1], "sums are exact, whatever their parts");
+}
+
+#[test]
 fn equal_seeds_give_equal_bytes_on_any_number_of_threads() {
     let scratch = Scratch::new();
     scratch.succeed(&["run", "--seed", "7", "--no-baselines", "-j", "1"]);

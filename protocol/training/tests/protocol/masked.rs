@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexus_mpc::aggregation::SumError;
 use nexus_mpc::aggregation::secagg_plus::Terms;
 use nexus_training::{
-    CoordinatorEffect, CoordinatorEvent, EngineTerms, JobTerms, Member, MemberEffect, MemberTask,
-    Peer, Plan, Protection, Restored, Rule, Strategy, TrainingError, Weighting,
+    CoordinatorEffect, CoordinatorEvent, DropReason, EngineTerms, JobTerms, Member, MemberEffect,
+    MemberTask, Peer, Plan, Protection, Replay, Restored, Rule, Strategy, TrainingError, Weighting,
 };
 use nexus_types::{Canonical, MemberId, OwnerId, Party, Seed, SeededRng, Timestamp};
 use rand_chacha::ChaCha12Rng;
@@ -103,6 +104,58 @@ fn the_statistics_are_summed_behind_masks_too() {
         assert_eq!(simulator.summary(), [10.0, 10.0]);
         assert!(simulator.sums.len() >= 2);
     }
+}
+
+/// A job of six owners of whom one garbles every sum that it is in.
+fn garbled(strategy: Strategy, leaves: u16) -> (Simulator, Ending) {
+    let mut engine = nx(4);
+    if let EngineTerms::Nx { leaves: parts, .. } = &mut engine {
+        *parts = leaves;
+    }
+    let plan = masked(&Plan { owners: 6, rounds: 5, strategy, ..plan() }, engine);
+    let seed = Seed::from_number(3);
+    let world = Quadratics::random(&plan, &mut seed.rng());
+    let mut simulator = Simulator::new(plan, Chaos::default(), world, seed);
+    simulator.garbler = Some(OwnerId(2));
+    let ending = simulator.run(40_000);
+    (simulator, ending)
+}
+
+#[test]
+fn a_job_with_leaves_goes_on_without_the_one_that_is_garbled() {
+    for strategy in strategies() {
+        let (simulator, ending) = garbled(strategy, 2);
+        let model = parameters(ending);
+        let all: Vec<OwnerId> = OwnerId::all(6).collect();
+        let mut replay = Replay::new(simulator.plan().clone(), vec![0.0; 2]).unwrap();
+        for (record, sum) in simulator.records.iter().zip(&simulator.sums) {
+            let survivors = &record.participants;
+            assert_eq!(survivors.len(), 3, "the other leaf");
+            assert!(!survivors.contains(&OwnerId(2)), "{survivors:?}");
+            let mut named: Vec<_> = record.dropped.iter().map(|dropped| dropped.owner).collect();
+            named.extend(survivors);
+            named.sort_unstable();
+            assert_eq!(named, all, "everybody else is named");
+            for dropped in &record.dropped {
+                let reason = &dropped.reason;
+                let refused =
+                    matches!(reason, DropReason::Refused { reason } if reason.contains("garbled"));
+                assert!(refused, "{reason}");
+            }
+            assert_eq!(replay.take(sum).unwrap().survivors, *survivors);
+        }
+        assert_eq!(simulator.records.len(), 5);
+        assert_eq!(replay.parameters(), model);
+    }
+}
+
+#[test]
+fn a_job_without_leaves_ends_when_its_sum_is_garbled() {
+    let (simulator, ending) = garbled(Strategy::FedAvg, 1);
+    let Ending::Failed(TrainingError::Sum { source: SumError::Garbled, .. }) = ending else {
+        panic!("{ending:?}");
+    };
+    assert!(simulator.records.is_empty() && simulator.sums.is_empty());
 }
 
 fn random_plan(rng: &mut SeededRng, engine: &EngineTerms) -> Plan {

@@ -5,12 +5,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use borsh::BorshDeserialize;
+use nexus_mpc::aggregation::nx::Contribution;
+use nexus_mpc::{OVERHEAD_BYTES, Sealed};
 use nexus_training::{
-    Coordinator, CoordinatorEffect, CoordinatorEvent, Identity, LocalResult, LocalTask, Member,
-    MemberEffect, Participant, ParticipantEffect, ParticipantEvent, Peer, Plan, Restored,
-    RoundRecord, SumRecord, TrainingError,
+    Answer, Coordinator, CoordinatorEffect, CoordinatorEvent, EngineManifest, Identity,
+    LocalResult, LocalTask, Member, MemberEffect, Participant, ParticipantEffect, ParticipantEvent,
+    Peer, Plan, Restored, RoundRecord, SignedPacketKey, SumRecord, Task, TrainTask, TrainingError,
 };
-use nexus_types::{MemberId, OwnerId, Party, Seed, SeededRng, Timestamp};
+use nexus_types::{Canonical, Digest, MemberId, OwnerId, Party, Seed, SeededRng, Timestamp};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -183,6 +186,50 @@ pub(crate) fn members(plan: &Plan) -> u16 {
     u16::try_from(members).unwrap()
 }
 
+/// The committee's keys in a task.
+fn packet_keys(message: &[u8]) -> Option<Vec<SignedPacketKey>> {
+    let (Task::Summarise { manifest, .. } | Task::Train(TrainTask { manifest, .. })) =
+        Task::decode(message).ok()?
+    else {
+        return None;
+    };
+    match manifest?.manifest.engine {
+        EngineManifest::Nx(keys) => Some(keys),
+        EngineManifest::SecAggPlus => None,
+    }
+}
+
+/// An owner's contribution with shares of nought in place of its key's: every packet passes its
+/// check, whatever the challenge is, and the sum that it is in cannot be opened.
+fn garble(message: &[u8], keys: &[SignedPacketKey], rng: &mut ChaCha12Rng) -> Option<Arc<[u8]>> {
+    let Answer::Sum { job, slot, message } = Answer::decode(message).ok()? else { return None };
+    let mut sent = Contribution::decode(&message).ok()?;
+    let nought = |count: usize, bytes: usize| {
+        let count = u32::try_from(count).unwrap().to_le_bytes();
+        [&count[..], &vec![0; bytes]].concat()
+    };
+    // A list of elements of 8 bytes, and a blinding element of 24.
+    let row = sent.packets[0].0.len() - OVERHEAD_BYTES - 4;
+    let row = nought((row - 24) / 8, row);
+    let header = &mut sent.header;
+    let coefficients = header.check.coefficients.len();
+    header.check =
+        BorshDeserialize::try_from_slice(&nought(coefficients, 24 * coefficients)).unwrap();
+    let members = (0..).map(MemberId).zip(keys);
+    let packets = members.map(|(member, key)| {
+        let context = (header.manifest, header.owner, member, header.masked);
+        key.key.seal(rng, &borsh::to_vec(&context).unwrap(), &row).unwrap()
+    });
+    sent.packets = packets.collect();
+    let digest = |packet: &Sealed| Digest::of("nexus/mpc/nx/packet digest v1", &packet.0);
+    header.packets = sent.packets.iter().map(digest).collect();
+    let statement = header.digest().unwrap().0;
+    let identity = identity(Party::Owner(header.owner));
+    sent.signature = identity.sign("nexus/mpc/nx/header signature v1", &statement);
+    let answer = Answer::Sum { job, slot, message: sent.encode().unwrap() };
+    Some(answer.encode().unwrap().into())
+}
+
 /// A job in a bad world.
 #[derive(Debug)]
 pub(crate) struct Simulator {
@@ -200,6 +247,10 @@ pub(crate) struct Simulator {
     entropy: ChaCha12Rng,
     crashes: u32,
     ending: Option<Ending>,
+    /// An owner that shares another key than it masks with.
+    pub(crate) garbler: Option<OwnerId>,
+    /// The committee's keys for the newest sum that the garbler was asked for.
+    packet_keys: Vec<SignedPacketKey>,
     /// After how many events all parties crash at once, with everything under way.
     pub(crate) power_cut: Option<u32>,
     pub(crate) events: u32,
@@ -229,6 +280,8 @@ impl Simulator {
             agenda: BTreeMap::new(),
             crashes: 0,
             ending: None,
+            garbler: None,
+            packet_keys: Vec::new(),
             power_cut: None,
             events: 0,
             records: Vec::new(),
@@ -261,6 +314,10 @@ impl Simulator {
                 Happening::Restart(party) => self.restart(party),
             }
         }
+    }
+
+    pub(crate) const fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// The sums of the statistics stage.
@@ -331,6 +388,9 @@ impl Simulator {
         {
             return;
         }
+        if let (GivenOwner::Message(message), true) = (&event, self.garbler == Some(owner)) {
+            self.packet_keys = packet_keys(message).unwrap_or_else(|| self.packet_keys.clone());
+        }
         let Some(machine) = &mut self.owners[owner.index()].machine else { return };
         let effects = machine.step(&mut self.entropy, event.event()).unwrap();
         self.owner_logs[owner.index()].push(event);
@@ -376,7 +436,12 @@ impl Simulator {
                 let span = self.rng.below(self.chaos.training + 1);
                 self.later(span, Happening::Owner(owner, life, done));
             }
-            ParticipantEffect::Send(message) => {
+            ParticipantEffect::Send(mut message) => {
+                if self.garbler == Some(owner)
+                    && let Some(garbled) = garble(&message, &self.packet_keys, &mut self.entropy)
+                {
+                    message = garbled;
+                }
                 self.post(Party::Coordinator, Party::Owner(owner), &message);
             }
             ParticipantEffect::Persist => {
