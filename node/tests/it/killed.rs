@@ -143,7 +143,8 @@ fn carry_out(store: &mut DirStore, machine: &Member, effect: MemberEffect) {
             say(SENT, &bytes);
             point();
         }
-        MemberEffect::Refused(_) => {}
+        // Its time never comes: no clock runs here.
+        MemberEffect::Expire { .. } | MemberEffect::Refused(_) => {}
     }
 }
 
@@ -394,7 +395,7 @@ impl World {
         let Some(member) = self.members.get_mut(&id) else { return Vec::new() };
         let sent = |effect| match effect {
             MemberEffect::Send(bytes) => Some(bytes.to_vec()),
-            MemberEffect::Persist | MemberEffect::Refused(_) => None,
+            MemberEffect::Persist | MemberEffect::Expire { .. } | MemberEffect::Refused(_) => None,
         };
         let effects = member.step(&mut UnwrapErr(SysRng), message).unwrap();
         effects.into_iter().filter_map(sent).collect()
@@ -549,7 +550,9 @@ fn job(machine: &mut Machine) -> Vec<f32> {
     world.members.pop_last();
     // What the member was told until now, it was not told.
     let early: Vec<_> = world.tasks[0].drain(1..).collect();
-    early.iter().for_each(|message| drop(machine.hear_in_the_end(message)));
+    for message in &early {
+        machine.hear_in_the_end(message);
+    }
     world.finish(&mut |message| machine.hear_in_the_end(message))
 }
 
@@ -576,7 +579,9 @@ fn restored_from_a_backup(manner: Manner) -> Machine {
     let file = machine.folder.path().join(KEY);
     let votes = script.iter().position(|task| is_of::<Proposal>(task)).unwrap();
     let (before, after) = script.split_at(votes);
-    before.iter().for_each(|message| drop(machine.hear(message)));
+    for message in before {
+        machine.hear(message);
+    }
     let backup = fs::read(&file).unwrap();
     after.iter().take(1).for_each(|message| drop(machine.hear(message)));
     assert_eq!(machine.contradictions(), [1, 1, 0]);
