@@ -131,6 +131,29 @@ impl SecureSum {
         Ok(())
     }
 
+    /// The coordinator gets an owner's message, in a buffer of its own as from a network.
+    ///
+    /// # Errors
+    /// [`SumBenchError`] if it refuses it.
+    pub fn arrive(
+        &mut self,
+        id: OwnerId,
+        message: Vec<u8>,
+    ) -> Result<Vec<Outgoing>, SumBenchError> {
+        Ok(self.collector.receive_owned(Peer::Owner(id), message)?)
+    }
+
+    /// Ends a phase.
+    ///
+    /// # Errors
+    /// [`SumBenchError`] if the sum cannot go on.
+    pub fn close(&mut self) -> Result<Vec<Outgoing>, SumBenchError> {
+        match self.collector.close()? {
+            Progress::Continue(messages) => Ok(messages),
+            Progress::Done(_) => Err(SumError::OutOfTurn.into()),
+        }
+    }
+
     /// An owner's message goes to the coordinator, its packets to the members, and their verdicts
     /// back.
     ///
@@ -148,7 +171,7 @@ impl SecureSum {
     /// [`SumBenchError`] if anybody refuses anything.
     pub fn certify(&mut self) -> Result<(), SumBenchError> {
         for _ in 0..2 {
-            let Progress::Continue(messages) = self.collector.close()? else { break };
+            let messages = self.close()?;
             let replies = self.members(&messages)?;
             self.replies(&replies)?;
         }

@@ -399,7 +399,7 @@ mod tests {
             |it| it["aggregation"] = json!("hidden"),
             |it| it["secure_sum"]["committee"] = json!("this machine"),
             |it| it["secure_sum"]["bits"] = json!(300),
-            |it| it["rounds"][0]["committee"] = json!({ "liars": [] }),
+            |it| it["rounds"][0]["committee"] = json!({ "disputed": [] }),
         ];
         for mutate in mutations {
             let mut document = json!(example::masked());

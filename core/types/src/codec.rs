@@ -106,6 +106,15 @@ pub trait Canonical: BorshSerialize + BorshDeserialize + Sized {
     /// # Errors
     /// Any [`CodecError`]; hostile bytes never panic.
     fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        Self::try_from_slice(Self::payload(bytes)?).map_err(malformed::<Self>)
+    }
+
+    /// What follows the header of an encoding of the right length, type and version: for readers
+    /// that take it apart in another way than [`Canonical::decode`].
+    ///
+    /// # Errors
+    /// Any [`CodecError`] but [`CodecError::Malformed`].
+    fn payload(bytes: &[u8]) -> Result<&[u8], CodecError> {
         let domain = Self::DOMAIN;
         check_length::<Self>(bytes.len())?;
         let tag = peek_tag(bytes).ok_or(CodecError::TooShort { domain, got: bytes.len() })?;
@@ -116,7 +125,7 @@ pub trait Canonical: BorshSerialize + BorshDeserialize + Sized {
             let (got, known) = (bytes[0], Self::VERSION);
             return Err(CodecError::UnknownVersion { domain, got, known });
         }
-        Self::try_from_slice(&bytes[HEADER_BYTES..]).map_err(malformed::<Self>)
+        Ok(&bytes[HEADER_BYTES..])
     }
 
     /// BLAKE3 of the encoding, bound to the domain.

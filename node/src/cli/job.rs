@@ -38,6 +38,7 @@ fn facts(run: &str, verified: &Verified) -> serde_json::Value {
         let owners: Vec<u32> = sum.survivors.iter().map(|owner| owner.0).collect();
         json!({
             "round": sum.round, "owners": owners, "sum_audited": sum.sum_audited,
+            "fingerprints": sum.root.map(|root| root.to_string()),
             "attempts_before": sum.attempts_before,
         })
     });
@@ -55,11 +56,10 @@ fn tell(context: &Context, verified: &Verified) {
         } else {
             format!("round {}", sum.round)
         };
-        let audited = if sum.sum_audited {
-            "its messages' fingerprints add up"
-        } else {
-            "sum not audited: the messages were not kept"
-        };
+        let audited = sum.root.map_or_else(
+            || "sum not audited: the messages were not kept".to_owned(),
+            |root| format!("the listed fingerprints add up, for owners to compare: {root}"),
+        );
         let owners = sum.survivors.len();
         printer.result(format_args!(
             "{what}\tsigned, certified and opened for {owners} owners; {audited}\n"

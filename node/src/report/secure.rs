@@ -58,7 +58,7 @@ fn by_round(page: &mut Markup, summary: &Summary) {
         .rounds
         .iter()
         .filter_map(|round| Some((round.round, round.committee.as_ref()?)))
-        .filter(|(_, committee)| !(committee.liars.is_empty() && committee.silent.is_empty()))
+        .filter(|(_, committee)| !(committee.disputed.is_empty() && committee.silent.is_empty()))
         .collect();
     if rounds.is_empty() {
         return;
@@ -70,11 +70,11 @@ fn by_round(page: &mut Markup, summary: &Summary) {
     let rows = rounds.drain(skipped..).map(|(round, committee)| {
         vec![
             Cell::figure(round.to_string()),
-            Cell::text(&names(&committee.liars)),
+            Cell::text(&names(&committee.disputed)),
             Cell::text(&names(&committee.silent)),
         ]
     });
-    table(page, "The committee by round", &["Round", "Wrong shares", "Silent"], rows);
+    table(page, "The committee by round", &["Round", "Shares that do not fit", "Silent"], rows);
 }
 
 fn names(members: &[u16]) -> String {

@@ -241,7 +241,7 @@ fn no_texts_and_numbers_make_the_page_grow_without_bound() {
     summary.secure_sum = example::masked().secure_sum;
     for round in &mut summary.rounds {
         let everyone: Vec<u16> = (0..100).collect();
-        round.committee = Some(CommitteeRound { liars: everyone.clone(), silent: everyone });
+        round.committee = Some(CommitteeRound { disputed: everyone.clone(), silent: everyone });
         round.dropped = (0..round.round % 90)
             .map(|owner| crate::summary::Dropped {
                 owner,

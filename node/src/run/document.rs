@@ -44,7 +44,7 @@ pub(super) fn round(
         test_loss: tested.and_then(|tested| finite(tested.loss)),
         clipped: record.clipped_owners,
         committee: record.committee.as_ref().map(|committee| CommitteeRound {
-            liars: committee.liars.iter().map(|member| member.0).collect(),
+            disputed: committee.disputed.iter().map(|member| member.0).collect(),
             silent: committee.silent.iter().map(|member| member.0).collect(),
         }),
         bytes_up: record.bytes_up,

@@ -153,9 +153,9 @@ pub(crate) fn masked() -> Summary {
     let mut summary = digits();
     for (round, silent) in summary.rounds.iter_mut().zip([vec![1], vec![1, 3], vec![]]) {
         round.clipped = 1;
-        round.committee = Some(CommitteeRound { liars: Vec::new(), silent });
+        round.committee = Some(CommitteeRound { disputed: Vec::new(), silent });
     }
-    summary.rounds[4].committee = Some(CommitteeRound { liars: vec![2], silent: Vec::new() });
+    summary.rounds[4].committee = Some(CommitteeRound { disputed: vec![2], silent: Vec::new() });
     let sums = SecureSum {
         engine: Suite::Nx,
         committee: Some(Committee::new(4, 3, 2)),

@@ -48,8 +48,8 @@ pub struct Committee {
     pub threshold: u16,
     /// Members that learn nothing even if they put together what they hold.
     pub privacy: u16,
-    /// Members that sent a wrong share, and in how many rounds.
-    pub liars: Vec<MemberRounds>,
+    /// Members whose shares did not fit the others', and in how many rounds.
+    pub disputed: Vec<MemberRounds>,
     /// Members that did not answer, and in how many rounds.
     pub silent: Vec<MemberRounds>,
 }
@@ -78,8 +78,8 @@ pub struct Assumed {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommitteeRound {
-    /// Members that sent a wrong share.
-    pub liars: Vec<u16>,
+    /// Members whose shares did not fit the others'.
+    pub disputed: Vec<u16>,
     /// Members that did not answer.
     pub silent: Vec<u16>,
 }
@@ -87,7 +87,7 @@ pub struct CommitteeRound {
 impl Committee {
     /// A committee about which no round has said anything yet, see [`SecureSum::counting`].
     pub const fn new(members: u16, threshold: u16, privacy: u16) -> Self {
-        Self { members, threshold, privacy, liars: Vec::new(), silent: Vec::new() }
+        Self { members, threshold, privacy, disputed: Vec::new(), silent: Vec::new() }
     }
 }
 
@@ -98,7 +98,7 @@ impl SecureSum {
         self.clipped_updates = rounds.iter().map(|round| u64::from(round.clipped)).sum();
         if let Some(committee) = &mut self.committee {
             let records = || rounds.iter().filter_map(|round| round.committee.as_ref());
-            committee.liars = count_rounds(records().flat_map(|record| &record.liars));
+            committee.disputed = count_rounds(records().flat_map(|record| &record.disputed));
             committee.silent = count_rounds(records().flat_map(|record| &record.silent));
         }
         self
@@ -202,7 +202,7 @@ mod tests {
         let sums = example::masked().secure_sum.unwrap();
         let committee = sums.committee.unwrap();
         let rounds = |member, rounds| MemberRounds { member, rounds };
-        assert_eq!((sums.clipped_updates, committee.liars), (3, vec![rounds(2, 1)]));
+        assert_eq!((sums.clipped_updates, committee.disputed), (3, vec![rounds(2, 1)]));
         assert_eq!(committee.silent, [rounds(1, 2), rounds(3, 1)]);
         assert_eq!(member_list(&committee.silent, 1), "member-1 ×2, and 1 more");
     }

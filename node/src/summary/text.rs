@@ -193,7 +193,7 @@ impl Summary {
         }
         let Some(committee) = &sums.committee else { return };
         for (label, meaning, members) in [
-            ("  wrong shares", Meaning::Bad, &committee.liars),
+            ("  shares do not fit", Meaning::Warning, &committee.disputed),
             ("  silent", Meaning::Warning, &committee.silent),
         ] {
             if !members.is_empty() {

@@ -99,8 +99,9 @@ impl fmt::Display for Dropped {
 /// What a committee did in a sum.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct CommitteeRecord {
-    /// Members whose shares were wrong.
-    pub liars: Vec<MemberId>,
+    /// Members whose shares did not fit the others': it may be the others, with an owner's help,
+    /// that were wrong.
+    pub disputed: Vec<MemberId>,
     /// Members that said nothing, or complained about too many owners.
     pub silent: Vec<MemberId>,
 }

@@ -1,7 +1,7 @@
 //! Repeating a job with masked sums from its records: what an auditor runs.
 
 use nexus_mpc::aggregation::nx;
-use nexus_types::{Canonical, CodecError, OwnerId, Round};
+use nexus_types::{Canonical, CodecError, Digest, MemberId, OwnerId, Round};
 
 use crate::error::TrainingError;
 use crate::message::TrainTask;
@@ -34,6 +34,11 @@ pub struct Replayed {
     /// owner can tell its own fingerprint from a false one; if none was kept, the coordinator
     /// could have added a vector of its own.
     pub sum_audited: bool,
+    /// The root over the published fingerprints: what every owner compares with the one it was
+    /// shown. Until they have, only the coordinator says that the entries are the owners' own.
+    pub root: Option<Digest>,
+    /// Members whose shares do not fit the others', where it may be the others that are wrong.
+    pub disputed: Vec<MemberId>,
     /// Sums opened for this round before this one, or at least numbered: attempts that failed.
     pub attempts_before: u32,
 }
@@ -130,8 +135,8 @@ impl Replay {
         let first = self.slot.map_or(0, |before| before.saturating_add(1));
         let attempts_before = manifest.slot.saturating_sub(first);
         self.slot = Some(manifest.slot);
-        let nx::Audited { survivors, sum_audited, .. } = audited;
-        Ok(Replayed { round, survivors, sum_audited, attempts_before })
+        let nx::Audited { survivors, sum_audited, root, disputed, .. } = audited;
+        Ok(Replayed { round, survivors, sum_audited, root, disputed, attempts_before })
     }
 
     fn check(&self, terms: &JobTerms, record: &SumRecord) -> Result<nx::Audited, ReplayError> {

@@ -203,7 +203,7 @@ impl OpenSum {
         let slot = self.manifest().slot;
         match answer {
             Answer::Sum { slot: got, message, .. } if got == slot => {
-                self.engine_message(Peer::Owner(from), &message)
+                self.engine_message(Peer::Owner(from), message)
             }
             Answer::Sum { slot: got, .. } if got < slot => {
                 self.tally.late(from);
@@ -236,7 +236,7 @@ impl OpenSum {
             (Ok(MemberAnswer::Sum { job, slot: got, message }), _)
                 if job == plan.job && got == slot =>
             {
-                self.engine_message(Peer::Member(from), &message)
+                self.engine_message(Peer::Member(from), message)
             }
             _ => {
                 self.tally.stray();
@@ -245,7 +245,7 @@ impl OpenSum {
         }
     }
 
-    fn engine_message(&mut self, from: Peer, message: &[u8]) -> Vec<Outgoing> {
+    fn engine_message(&mut self, from: Peer, message: Vec<u8>) -> Vec<Outgoing> {
         let Some(machine) = self.collector.alive() else { return Vec::new() };
         match (machine.receive(from, message), from) {
             (Ok(replies), Peer::Owner(owner)) => {
@@ -669,6 +669,6 @@ fn figures(opened: &Opened, totals: Option<&Totals>) -> Figures {
 
 fn committee(plan: &Plan, opened: &Opened) -> Option<CommitteeRecord> {
     let members = plan.terms()?.engine.members();
-    let Opened { liars, silent, .. } = opened;
-    (!members.is_empty()).then(|| CommitteeRecord { liars: liars.clone(), silent: silent.clone() })
+    let (disputed, silent) = (opened.disputed.clone(), opened.silent.clone());
+    (!members.is_empty()).then_some(CommitteeRecord { disputed, silent })
 }

@@ -60,8 +60,8 @@ impl Collector {
         })))
     }
 
-    pub(crate) fn receive(&mut self, from: Peer, bytes: &[u8]) -> Result<Vec<Outgoing>, Refusal> {
-        either!(self, machine => machine.receive(from, bytes))
+    pub(crate) fn receive(&mut self, from: Peer, bytes: Vec<u8>) -> Result<Vec<Outgoing>, Refusal> {
+        either!(self, machine => machine.receive_owned(from, bytes))
     }
 
     pub(crate) fn waiting(&self) -> Vec<Peer> {

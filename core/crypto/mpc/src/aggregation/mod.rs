@@ -226,8 +226,9 @@ pub struct Opened {
     /// Owners that gave or revealed false shares, where that is certain; they may be survivors. Of
     /// the engine without a committee only.
     pub false_shares: Vec<OwnerId>,
-    /// Members found lying, and those that said nothing.
-    pub liars: Vec<MemberId>,
+    /// Members whose answers do not fit the others'. It may be the others that lied, if an owner
+    /// in the sum helped them: nobody is named a liar.
+    pub disputed: Vec<MemberId>,
     /// Members that were set aside: silent, or complaining about too many owners.
     pub silent: Vec<MemberId>,
     /// Messages that tell the owners what was opened, for them to check.
@@ -244,6 +245,14 @@ pub trait Collector: Clone + fmt::Debug {
     /// [`Refusal`] names what the sender did wrong; nothing has changed. The same message again
     /// is no error.
     fn receive(&mut self, from: Peer, bytes: &[u8]) -> Result<Vec<Outgoing>, Refusal>;
+
+    /// [`Collector::receive`] for bytes that can be given away: what is kept is not copied.
+    ///
+    /// # Errors
+    /// As there.
+    fn receive_owned(&mut self, from: Peer, bytes: Vec<u8>) -> Result<Vec<Outgoing>, Refusal> {
+        self.receive(from, &bytes)
+    }
 
     /// Of whom a message is still expected in this phase.
     fn waiting(&self) -> Vec<Peer>;

@@ -16,7 +16,8 @@ const SEARCH_MEMBERS: u16 = 16;
 pub struct Recovered<F = nexus_field::Fp> {
     /// The secrets.
     pub secrets: Vec<F>,
-    /// Members that lied, proven under the assumption that at most `f` are faulty.
+    /// Members that lied, proven under the assumption that at most `f` are faulty
+    /// and that the dealers shared what is accepted.
     pub liars: Vec<MemberId>,
     /// Members whose answers do not fit the others', where it may be the others that lied: the
     /// secrets are right, but too many answers are missing or wrong to tell who is.
@@ -72,7 +73,9 @@ pub enum RecoverError {
 /// explain the same secrets and either may be the honest one. Hence members are named only if
 /// `t_priv + f` or more answers agree, that is, in our committees, if `e + s ≤ ρ`: at most
 /// `t_priv − 1` of those could be honest and moved onto by liars, and `f + 1` liars there are
-/// not. Otherwise they are [`Recovered::disputed`].
+/// not. Otherwise they are [`Recovered::disputed`]. This takes for granted that what `accept`
+/// takes is what was shared: a dealer that has another sum accepted than it shared can lead `f`
+/// liars onto polynomials through `t_rec − 1` honest members, and the rest would be named.
 ///
 /// # Errors
 /// [`RecoverError`].

@@ -9,6 +9,7 @@ use nexus_types::{Digest, MemberId, OwnerId};
 use super::challenge::{self, Fingerprint, sums_digest};
 use super::checks;
 use super::collector::{add, leaf_rows};
+use super::list::List;
 use super::masked::Masked;
 use super::message::{Certificate, Entry, Header, Proposal, SumShares, Transcript};
 use super::opening::open;
@@ -25,12 +26,17 @@ pub struct Audited {
     pub sum: Vec<i64>,
     /// Certified owners that are not in it: their leaf was garbled.
     pub garbled: Vec<OwnerId>,
-    /// Members whose answers were lies.
-    pub liars: Vec<MemberId>,
+    /// Members whose answers do not fit the others'. It may be the others that lied, if an owner
+    /// in the sum helped them: nobody is named a liar.
+    pub disputed: Vec<MemberId>,
     /// Whether the opened vectors are the sums of the fingerprinted messages. Without kept
     /// messages nothing shows that the coordinator added nothing of its own: say "sum not
     /// audited".
     pub sum_audited: bool,
+    /// The root over the published fingerprints, if there are any. An owner compares it with the
+    /// one it was shown ([`Opening::agrees`](super::Opening::agrees)): no auditor without its message can see that its
+    /// entry is the true one.
+    pub root: Option<Digest>,
 }
 
 /// Why a transcript shows nothing.
@@ -73,24 +79,6 @@ pub enum AuditError {
         /// What the terms say.
         terms: bool,
     },
-    /// The owner is no survivor, or the transcript has no fingerprints.
-    #[error("the transcript has no fingerprint of {owner}")]
-    NoFingerprint {
-        /// Who.
-        owner: OwnerId,
-    },
-    /// A kept vector is not the one that its owner signed.
-    #[error("the kept message of {owner} is not the one it signed")]
-    OtherMessage {
-        /// Whose.
-        owner: OwnerId,
-    },
-    /// The fingerprint of a kept vector is another than in the transcript.
-    #[error("the fingerprint of {owner}'s message is not the one in the transcript")]
-    OtherFingerprint {
-        /// Whose.
-        owner: OwnerId,
-    },
 }
 
 /// Repeats everything that the coordinator did: signatures, certificate, opening, fingerprints.
@@ -109,8 +97,9 @@ pub fn audit(transcript: &Transcript) -> Result<Audited, AuditError> {
     if sum_audited != transcript.terms.keep_messages {
         return Err(AuditError::Kept { terms: transcript.terms.keep_messages });
     }
-    let mut audited = Audited { survivors, sum, garbled, liars: Vec::new(), sum_audited };
-    let mut liars = BTreeSet::new();
+    let mut audited =
+        Audited { survivors, sum, garbled, disputed: Vec::new(), sum_audited, root: None };
+    let mut disputed = BTreeSet::new();
     for (index, (leaf, sum)) in leaves.iter().zip(&transcript.sums).enumerate() {
         count("words", sum.words().len(), setup.words())?;
         let rows = leaf_rows(&answers, leaves.len(), index);
@@ -118,7 +107,7 @@ pub fn audit(transcript: &Transcript) -> Result<Audited, AuditError> {
         match open(&setup, u32::try_from(leaf.len()).unwrap_or(u32::MAX), sum, &rows) {
             Ok(part) => {
                 audited.survivors.extend(owners);
-                liars.extend(part.liars);
+                disputed.extend(part.disputed);
                 add(&mut audited.sum, part.values);
             }
             Err(SumError::Garbled) => audited.garbled.extend(owners),
@@ -130,42 +119,17 @@ pub fn audit(transcript: &Transcript) -> Result<Audited, AuditError> {
     }
     audited.survivors.sort_unstable();
     audited.garbled.sort_unstable();
-    audited.liars = liars.into_iter().collect();
+    audited.disputed = disputed.into_iter().collect();
     if let Some(fingerprints) = &transcript.fingerprints {
         let named: BTreeMap<_, _> =
             entries.iter().map(|entry| entry.owner).zip(fingerprints.iter().copied()).collect();
         count("fingerprints", fingerprints.len(), entries.len())?;
         let fingerprint = fingerprint(transcript, &digest);
         add_up(&leaves, &transcript.sums, &named, &fingerprint)?;
+        let list = List::new(&digest, &sums_digest(&transcript.sums), named);
+        audited.root = Some(list.root);
     }
     Ok(audited)
-}
-
-/// Checks a kept vector of `owner` against its signed digest and the transcript's fingerprint.
-///
-/// # Errors
-/// [`AuditError`].
-pub fn audit_entry(
-    transcript: &Transcript,
-    owner: OwnerId,
-    masked: &Masked,
-) -> Result<(), AuditError> {
-    let missing = AuditError::NoFingerprint { owner };
-    let headers = &transcript.headers;
-    let place = headers.binary_search_by_key(&owner, |(header, _)| header.owner).ok();
-    let fingerprints = transcript.fingerprints.as_ref();
-    let (Some(place), Some(fingerprints)) = (place, fingerprints) else { return Err(missing) };
-    let (Some((header, _)), Some(known)) = (headers.get(place), fingerprints.get(place)) else {
-        return Err(missing);
-    };
-    if masked.digest() != header.masked {
-        return Err(AuditError::OtherMessage { owner });
-    }
-    let (_, digest) = certified(&setup(transcript)?, transcript)?;
-    if fingerprint(transcript, &digest).of(masked) != *known {
-        return Err(AuditError::OtherFingerprint { owner });
-    }
-    Ok(())
 }
 
 fn fingerprint(transcript: &Transcript, proposal: &Digest) -> Fingerprint {

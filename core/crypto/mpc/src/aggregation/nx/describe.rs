@@ -181,6 +181,7 @@ impl Show for Opening {
         fields.push(("summed vectors", self.sums.to_string()));
         let fingerprint = self.fingerprint.coefficients().map(|word| word.value().to_string());
         fields.push(("fingerprint", fingerprint.join(" ")));
+        fields.push(("all fingerprints", self.root.to_string()));
         fields
     }
 }

@@ -1,6 +1,7 @@
 //! The mask: `c_j = A_j k + t e_j + m_j` in every block, one key per owner and sum, each public
 //! polynomial `A_j` used once. All of it is linear, so sums open with the sum of the keys.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
@@ -22,8 +23,11 @@ pub struct Masked {
     digest: Option<Digest>,
 }
 
-/// Bytes converted at once: small enough for the nearest cache.
-const PIECE: usize = 1 << 14;
+/// Bytes hashed and converted at once: they stay in the second cache, and are enough for BLAKE3
+/// to fill its vectors up to the top of its tree.
+const PIECE: usize = 1 << 17;
+/// Words converted at once on their way into a sum: small enough for the nearest cache.
+const TILE: usize = 1 << 10;
 
 impl Masked {
     /// The words.
@@ -52,13 +56,20 @@ impl Masked {
         &mut self.words
     }
 
-    pub(super) fn add(&mut self, other: &Self) {
+    /// Adds vectors in one walk over the sum, which is what costs most.
+    pub(super) fn add(&mut self, others: &[&Held]) {
         self.digest = None;
-        ring::add(&mut self.words, &other.words);
+        let mut tile = [0; TILE];
+        for (start, sum) in (0..).step_by(8 * TILE).zip(self.words.chunks_mut(TILE)) {
+            for other in others {
+                let bytes = other.bytes().get(start..).unwrap_or_default();
+                ring::add(sum, read_tile(bytes, &mut tile));
+            }
+        }
     }
 
     fn pieces(&self, mut take: impl FnMut(&[u8])) {
-        let mut buffer = [0; PIECE];
+        let mut buffer = vec![0; PIECE.min(8 * self.words.len())];
         for words in self.words.chunks(PIECE / 8) {
             let (bytes, _) = buffer.as_chunks_mut::<8>();
             for (bytes, word) in bytes.iter_mut().zip(words) {
@@ -76,11 +87,130 @@ impl Masked {
         if ring::check_canonical(&self.words[known..]) {
             return Ok(());
         }
-        Err(io::Error::new(io::ErrorKind::InvalidData, "a word is not below the modulus"))
+        Err(not_canonical())
     }
 
     fn blocks(&self) -> impl Iterator<Item = &Block> {
         self.words.as_chunks::<N>().0.iter()
+    }
+}
+
+/// Reads words from bytes of any alignment, tile by tile.
+fn tiles(bytes: &[u8], mut take: impl FnMut(&[u64])) {
+    let mut tile = [0; TILE];
+    for bytes in bytes.chunks(8 * TILE) {
+        take(read_tile(bytes, &mut tile));
+    }
+}
+
+/// The first words of `bytes`.
+fn read_tile<'a>(bytes: &[u8], tile: &'a mut [u64; TILE]) -> &'a [u64] {
+    let (words, _) = bytes.as_chunks::<8>();
+    for (word, bytes) in tile.iter_mut().zip(words) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    &tile[..words.len().min(TILE)]
+}
+
+/// The bytes of a vector in a message: checked and hashed where they lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Checked {
+    /// How many words.
+    pub(super) words: usize,
+    /// As [`Masked::digest`].
+    pub(super) digest: Digest,
+}
+
+impl Checked {
+    /// Reads the vector that `payload` begins and ends with.
+    pub(super) fn read(payload: &mut &[u8]) -> io::Result<Self> {
+        let words = u32::deserialize(payload)? as usize;
+        if payload.len() != words.saturating_mul(8) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let (mut hasher, mut canonical) = (hasher(), true);
+        for piece in payload.chunks(PIECE) {
+            hasher.update(piece);
+            tiles(piece, |words| canonical &= ring::check_canonical(words));
+        }
+        *payload = &[];
+        if canonical {
+            Ok(Self { words, digest: Digest(hasher.finalize().into()) })
+        } else {
+            Err(not_canonical())
+        }
+    }
+}
+
+fn not_canonical() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a word is not below the modulus")
+}
+
+/// A vector that waits to be added, in the bytes in which it came.
+#[derive(Clone)]
+pub(super) struct Held {
+    /// It is the end of these: a message, or a part of one.
+    message: Vec<u8>,
+    bytes: usize,
+}
+
+impl Held {
+    /// The vector of so many checked words at the end of `message`, which is not copied if it
+    /// may be kept.
+    pub(super) fn end_of(message: Cow<'_, [u8]>, words: usize) -> Self {
+        let bytes = message.len().min(8 * words);
+        let message = match message {
+            Cow::Borrowed(message) => message[message.len() - bytes..].to_vec(),
+            Cow::Owned(message) => message,
+        };
+        Self { message, bytes }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.message[self.message.len() - self.bytes..]
+    }
+
+    /// Bytes that it takes up.
+    pub(super) fn size(&self) -> usize {
+        self.message.len()
+    }
+
+    /// Its words.
+    pub(super) fn masked(&self) -> Masked {
+        let mut words = Vec::with_capacity(self.bytes / 8);
+        tiles(self.bytes(), |tile| words.extend_from_slice(tile));
+        Masked { words, digest: None }
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Held({} words)", self.bytes / 8)
+    }
+}
+
+impl BorshSerialize for Held {
+    fn serialize<W: io::Write>(&self, writer: &mut W) -> io::Result<()> {
+        self.bytes().serialize(writer)
+    }
+}
+
+impl BorshDeserialize for Held {
+    fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
+        let message = Vec::<u8>::deserialize_reader(reader)?;
+        let mut canonical = message.len().is_multiple_of(8);
+        tiles(&message, |words| canonical &= ring::check_canonical(words));
+        let bytes = message.len();
+        canonical.then_some(Self { message, bytes }).ok_or_else(not_canonical)
+    }
+}
+
+#[cfg(test)]
+impl From<&Masked> for Held {
+    fn from(masked: &Masked) -> Self {
+        let message: Vec<u8> = masked.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let bytes = message.len();
+        Self { message, bytes }
     }
 }
 
@@ -145,7 +275,7 @@ impl BorshDeserialize for Masked {
     fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
         let mut left = u32::deserialize_reader(reader)? as usize;
         let mut masked = Self::zero(0);
-        let mut buffer = [0; PIECE];
+        let mut buffer = vec![0; PIECE];
         while left > 0 {
             let piece = &mut buffer[..8 * left.min(PIECE / 8)];
             reader.read_exact(piece)?;

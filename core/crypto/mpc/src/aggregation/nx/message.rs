@@ -8,7 +8,8 @@ use nexus_field::{Cubic, Fp};
 use nexus_types::limits::{MAX_MESSAGE_BYTES, MAX_OWNERS};
 use nexus_types::{Canonical, CodecError, Digest, MemberId, OwnerId, borsh};
 
-use super::masked::Masked;
+use super::audit::Audited;
+use super::masked::{Checked, Masked};
 use super::terms::Terms;
 use crate::identity::{Identity, PublicKey, Signature, SignatureError};
 use crate::seal::{PacketKey, Sealed};
@@ -143,8 +144,12 @@ pub struct Opening {
     pub certificate: Certificate,
     /// Digest of the summed masked vectors, one per leaf.
     pub sums: Digest,
+    /// The root over all fingerprints in the transcript; see [`Opening::agrees`].
+    pub root: Digest,
     /// The fingerprint of the owner's masked vector that is part of the transcript.
     pub fingerprint: Cubic,
+    /// The way from it to the root: what is beside it at each level.
+    pub path: Vec<Digest>,
 }
 
 /// A vote shown to the member that signed it: a member that does not remember it has lost state.
@@ -214,6 +219,38 @@ impl BorshDeserialize for Contribution {
             signature: Signature::deserialize_reader(reader)?,
             packets: Vec::deserialize_reader(reader)?,
             masked: Masked::deserialize_reader(reader)?,
+        })
+    }
+}
+
+impl Contribution {
+    /// Everything but the masked vector, which is checked and stays where it is: at the end of
+    /// `message`.
+    pub(super) fn parts(message: &[u8]) -> Result<Parts, CodecError> {
+        let mut payload = Self::payload(message)?;
+        Parts::read(&mut payload).map_err(|error| {
+            let problem = error.to_string();
+            CodecError::Malformed { domain: Self::DOMAIN, problem }
+        })
+    }
+}
+
+/// A contribution without the words of its vector.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) header: Header,
+    pub(super) signature: Signature,
+    pub(super) packets: Vec<Sealed>,
+    pub(super) masked: Checked,
+}
+
+impl Parts {
+    fn read(payload: &mut &[u8]) -> io::Result<Self> {
+        Ok(Self {
+            header: Header::deserialize(payload)?,
+            signature: Signature::deserialize(payload)?,
+            packets: Vec::deserialize(payload)?,
+            masked: Checked::read(payload)?,
         })
     }
 }
@@ -303,6 +340,15 @@ impl Verdict {
     pub fn verify(&self, key: &PublicKey) -> Result<(), SignatureError> {
         let Some(signature) = &self.complaint else { return Ok(()) };
         key.verify(COMPLAINT_SIGNATURE, &self.statement(), signature)
+    }
+}
+
+impl Opening {
+    /// Whether `audited` is about the list of fingerprints that the owner was shown. An owner
+    /// that accepted this opening has seen its true entry in that list. If not, the coordinator
+    /// has shown it one list and published another.
+    pub fn agrees(&self, audited: &Audited) -> bool {
+        audited.root == Some(self.root)
     }
 }
 

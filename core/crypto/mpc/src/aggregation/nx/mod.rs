@@ -23,6 +23,10 @@
 //!   update. [`Terms::leaves`] isolates it without that.
 //! * An owner may send any values within its slots; bounds on updates are for another layer.
 //! * Owners can be left out by the coordinator, and by members that complain; both are on record.
+//! * Of an owner and a member that complains about it, one is faulty, and nobody can tell which. More
+//!   than `max(2, 5 %)` owners that each send a bad packet to the same honest member have it set
+//!   aside; with more than `f` set aside there is no sum. This costs liveness only: who is set aside
+//!   still holds its shares back, and a quorum must vote and answer as before.
 //!
 //! # Protocol
 //!
@@ -39,7 +43,7 @@
 //! | 5 | member | votes for one set, if it holds a checked row of everybody in it; erases its packet key and rows but for their sum; writes that down, then sends the [`Vote`] |
 //! | 6 | coordinator | a quorum of `(m + f)/2 + 1` votes is the [`Certificate`] |
 //! | 7 | member | answers one certificate with its [shares of the sum](SumShares), written down first |
-//! | 8 | coordinator | recovers the sum of the keys in spite of lies, accepts it only if it and the errors it leaves are short, and unmasks |
+//! | 8 | coordinator | recovers the sum of the keys in spite of lies (but names no liar: an owner could help to frame an honest member), accepts it only if it and the errors it leaves are short, and unmasks |
 //! | 9 | owner | checks in the [`Opening`] that its message, by a linear fingerprint, is in the sum |
 //!
 //! Two certificates for one slot would need an honest member to vote twice. It does not, not even
@@ -47,7 +51,9 @@
 //! sits out. *Fingerprints*: with kept messages, `phi(c) = sum of r^l c_l` over the cubic extension
 //! of the field, for an `r` that hashes certificate *and* summed vectors: bound to the certificate
 //! alone it would be known before the sum is announced, and a short vector of fingerprint nought
-//! could be added. [`audit`] repeats all of this from a [`Transcript`].
+//! could be added. [`audit`] repeats all of this from a [`Transcript`]. Every owner is shown the root
+//! over the whole list of fingerprints and the way from its own entry to it; an owner that compares
+//! it with the audit's ([`Opening::agrees`]) knows that its entry there is the true one.
 //!
 //! # Parameters
 //!
@@ -63,8 +69,8 @@
 //! One thread of a server processor with AVX-512, committee of four, a tenth of 1,000 owners
 //! missing, 1,000,000 values two to a word (`cargo run --release -p bench --example aggregation`):
 //! owner 20 ms and 4.08 bytes per value; a member 0.7 ms per owner; the coordinator 2.5 ms per
-//! owner, half of it hashing, and 15 ms to open the sum. It holds the summed vector and those
-//! whose packets are not yet checked.
+//! owner, more than half of it hashing, and 15 ms to open the sum. It holds the summed vector, those
+//! whose packets are not yet checked, and up to 7 (at most 32 MB) that wait to be added together.
 //!
 //! # Example
 //!
@@ -146,6 +152,7 @@ mod challenge;
 mod checks;
 mod collector;
 mod describe;
+mod list;
 mod masked;
 mod member;
 mod message;
@@ -157,7 +164,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
-pub use audit::{AuditError, Audited, audit, audit_entry};
+pub use audit::{AuditError, Audited, audit};
 pub use collector::Collector;
 pub use describe::{Description, describe};
 pub use masked::Masked;

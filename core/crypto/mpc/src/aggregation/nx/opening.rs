@@ -8,16 +8,18 @@ use nexus_types::MemberId;
 use super::masked::{Masked, Unmasked, unmask};
 use super::terms::Setup;
 use crate::aggregation::SumError;
-use crate::sharing::{COEFFICIENTS_PER_ELEMENT, RecoverError, recover, unpack3};
+use crate::sharing::{COEFFICIENTS_PER_ELEMENT, RecoverError, Recovered, recover, unpack3};
 
 /// Elements of a key before they are shared.
 pub(super) const KEY_ELEMENTS: usize = N.div_ceil(COEFFICIENTS_PER_ELEMENT);
 
-/// A sum, and who lied about its key.
+/// A sum, and who may have lied about its key.
 #[derive(Debug, PartialEq)]
 pub(super) struct OpenSum {
     pub(super) values: Vec<i64>,
-    pub(super) liars: Vec<MemberId>,
+    /// Members whose answers do not fit. Nothing here proves who lied: an owner that shares
+    /// another key than it masks with, together with lying members, makes honest ones not fit.
+    pub(super) disputed: Vec<MemberId>,
 }
 
 /// Opens the sum over `owners` owners. Key and errors must be short, or nothing is released: a
@@ -47,7 +49,9 @@ pub(super) fn open(
     if error > packing.error_bound(owners) {
         return Err(SumError::Garbled);
     }
-    Ok(OpenSum { values, liars: recovered.liars })
+    let Recovered { liars, mut disputed, .. } = recovered;
+    disputed.extend(liars);
+    Ok(OpenSum { values, disputed })
 }
 
 fn why(setup: &Setup, answers: &BTreeMap<MemberId, Vec<Fp>>, error: &RecoverError) -> SumError {

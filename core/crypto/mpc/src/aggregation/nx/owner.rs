@@ -8,6 +8,7 @@ use nexus_types::{Canonical, CodecError, CryptoRng, Digest, OwnerId, borsh};
 
 use super::challenge::{self, Fingerprint};
 use super::checks::{self, decoded, forbidden};
+use super::list::Leaf;
 use super::masked::{MaskingKey, mask};
 use super::message::{Contribution, Entry, Header, Opening, packet_context, packet_digest};
 use super::terms::{Setup, Terms};
@@ -83,7 +84,8 @@ impl Owner {
     }
 
     /// The opening that this owner was shown and found right: its message is in the certified
-    /// set, and with its true fingerprint.
+    /// set, and with its true fingerprint in the list under [`Opening::root`]. Whoever audits the
+    /// transcript compares that root: [`Opening::agrees`].
     pub const fn opening(&self) -> Option<&Opening> {
         self.state.opening.as_ref()
     }
@@ -147,12 +149,18 @@ impl Owner {
         let contribution = self.contribution().ok_or(Refusal::OutOfTurn)?;
         let header = contribution.header.digest().map_err(|_| Refusal::OutOfTurn)?;
         let entry = Entry { owner: self.id, header };
-        if !opening.certificate.proposal.entries.contains(&entry) {
-            return Err(forbidden("this owner's message is not in the opened set"));
-        }
+        let entries = &opening.certificate.proposal.entries;
+        let place = entries.iter().position(|known| *known == entry);
+        let place =
+            place.ok_or_else(|| forbidden("this owner's message is not in the opened set"))?;
         let r = challenge::fingerprints(&self.setup.manifest(), &proposal, &opening.sums);
         if Fingerprint::new(r).of(&contribution.masked) != opening.fingerprint {
             return Err(forbidden("the fingerprint of this owner's message is wrong"));
+        }
+        let (owner, fingerprint) = (self.id, opening.fingerprint);
+        let leaf = Leaf { owner, place, among: entries.len(), fingerprint };
+        if leaf.root(&proposal, &opening.sums, &opening.path) != Some(opening.root) {
+            return Err(forbidden("the list of fingerprints is another than the one published"));
         }
         Ok(())
     }

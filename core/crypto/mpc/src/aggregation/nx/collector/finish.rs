@@ -9,6 +9,7 @@ use nexus_types::{Canonical, Digest, MemberId, OwnerId};
 use super::Collector;
 use crate::aggregation::nx::challenge::{Fingerprint, fingerprints, sums_digest};
 use crate::aggregation::nx::checks::forbidden;
+use crate::aggregation::nx::list::List;
 use crate::aggregation::nx::masked::Masked;
 use crate::aggregation::nx::message::{Certificate, Entry, Opening, SumShares, Transcript};
 use crate::aggregation::nx::opening::open;
@@ -26,13 +27,13 @@ impl Collector {
         let leaves = self.setup.leaves(&digest, &certificate.proposal.entries);
         let sums = self.leaf_sums(&leaves);
         let mut opened = Opened { dropped: self.state.dropped.clone(), ..Opened::default() };
-        let mut liars = BTreeSet::new();
+        let mut disputed = BTreeSet::new();
         for (index, (leaf, sum)) in leaves.iter().zip(&sums).enumerate() {
             let rows = leaf_rows(&answers, leaves.len(), index);
             let owners = u32::try_from(leaf.len()).unwrap_or(u32::MAX);
             match open(&self.setup, owners, sum, &rows) {
                 Ok(part) => {
-                    liars.extend(part.liars);
+                    disputed.extend(part.disputed);
                     opened.survivors.extend(leaf.iter().map(|entry| entry.owner));
                     add(&mut opened.sum, part.values);
                 }
@@ -48,7 +49,7 @@ impl Collector {
             return Err(SumError::Garbled);
         }
         opened.survivors.sort_unstable();
-        opened.liars = liars.into_iter().collect();
+        opened.disputed = disputed.into_iter().collect();
         let silent = |member: &MemberId| !answers.contains_key(member);
         opened.silent = self.setup.members().filter(silent).collect();
         self.publish(&mut opened, certificate, digest, answers, sums)?;
@@ -63,7 +64,8 @@ impl Collector {
         let held = &self.state.gathered.held;
         let sum = |leaf: &Vec<Entry>| {
             let mut sum = Masked::zero(self.setup.words());
-            leaf.iter().filter_map(|entry| held.get(&entry.owner)).for_each(|c| sum.add(c));
+            let vectors: Vec<_> = leaf.iter().filter_map(|entry| held.get(&entry.owner)).collect();
+            sum.add(&vectors);
             sum
         };
         leaves.iter().map(sum).collect()
@@ -82,13 +84,17 @@ impl Collector {
         let sums_digest = sums_digest(&sums);
         let fingerprints = self.fingerprints(digest, sums_digest);
         if let Some(fingerprints) = &fingerprints {
-            let notice = |(&owner, &fingerprint): (&OwnerId, &Cubic)| {
-                let certificate = certificate.clone();
-                let opening = Opening { certificate, sums: sums_digest, fingerprint };
+            let entries = fingerprints.iter().map(|(owner, fingerprint)| (*owner, *fingerprint));
+            let list = List::new(&digest, &sums_digest, entries);
+            let notice = |(place, (&owner, &fingerprint)): (usize, (&OwnerId, &Cubic))| {
+                let (certificate, path) = (certificate.clone(), list.path(place));
+                let (sums, root) = (sums_digest, list.root);
+                let opening = Opening { certificate, sums, root, fingerprint, path };
                 let message = Arc::from(opening.encode().map_err(too_large)?);
                 Ok(Outgoing { to: Peer::Owner(owner), message })
             };
-            opened.notices = fingerprints.iter().map(notice).collect::<Result<_, SumError>>()?;
+            let notices = fingerprints.iter().enumerate().map(notice);
+            opened.notices = notices.collect::<Result<_, SumError>>()?;
         }
         let entries = certificate.proposal.entries.iter();
         let candidates = entries.filter_map(|entry| gathered.candidates.get(&entry.owner));
@@ -116,7 +122,10 @@ impl Collector {
         self.setup.terms.keep_messages.then(|| {
             let fingerprint =
                 Fingerprint::new(fingerprints(&self.setup.manifest(), &proposal, &sums));
-            gathered.held.iter().map(|(owner, masked)| (*owner, fingerprint.of(masked))).collect()
+            {
+                let held = gathered.held.iter();
+                held.map(|(owner, held)| (*owner, fingerprint.of(&held.masked()))).collect()
+            }
         })
     }
 }

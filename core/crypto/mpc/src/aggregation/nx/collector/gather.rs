@@ -1,5 +1,6 @@
 //! The first phase: contributions come in, members check their packets.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -7,9 +8,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use nexus_types::{Canonical, Digest, MemberId, OwnerId, borsh};
 
 use crate::aggregation::nx::checks::{self, forbidden, length};
-use crate::aggregation::nx::masked::Masked;
+use crate::aggregation::nx::masked::{Held, Masked};
 use crate::aggregation::nx::message::{
-    Contribution, Delivery, Entry, Header, Verdict, packet_digest,
+    Contribution, Delivery, Entry, Header, Parts, Verdict, packet_digest,
 };
 use crate::aggregation::nx::terms::Setup;
 use crate::aggregation::{Outgoing, Peer, Refusal};
@@ -20,6 +21,15 @@ use crate::seal::Sealed;
 /// two, or 5 % of the candidates.
 const ALLOWED: usize = 2;
 const ALLOWED_SHARE: usize = 20;
+
+/// Most vectors, and most of their bytes, that wait to be added together.
+const BATCH: usize = 8;
+const BATCH_BYTES: usize = 1 << 25;
+
+/// How many vectors are added together.
+fn batch(setup: &Setup) -> usize {
+    (BATCH_BYTES / (8 * setup.words()).max(1)).clamp(1, BATCH)
+}
 
 /// An owner whose contribution is in.
 #[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
@@ -38,7 +48,9 @@ pub(super) struct Candidate {
 pub(super) struct Gathered {
     pub(super) candidates: BTreeMap<OwnerId, Candidate>,
     /// Vectors that are not in the sum: waiting, or kept.
-    pub(super) held: BTreeMap<OwnerId, Masked>,
+    pub(super) held: BTreeMap<OwnerId, Held>,
+    /// Owners whose vectors are good and wait for others: several are added at once.
+    ready: BTreeSet<OwnerId>,
     /// The running sum, unless all vectors are kept.
     pub(super) sum: Option<Masked>,
 }
@@ -54,7 +66,7 @@ pub(super) struct Survivors {
 impl Gathered {
     pub(super) fn new(setup: &Setup) -> Self {
         let sum = (!setup.terms.keep_messages).then(|| Masked::zero(setup.words()));
-        Self { candidates: BTreeMap::new(), held: BTreeMap::new(), sum }
+        Self { candidates: BTreeMap::new(), held: BTreeMap::new(), ready: BTreeSet::new(), sum }
     }
 
     /// Takes in an owner's message; its packets go to the members.
@@ -62,9 +74,11 @@ impl Gathered {
         &mut self,
         setup: &Setup,
         from: OwnerId,
-        message: Contribution,
+        message: Cow<'_, [u8]>,
     ) -> Result<Vec<Outgoing>, Refusal> {
-        let Contribution { header, signature, packets, masked } = message;
+        let parts = Contribution::parts(&message);
+        let parts = parts.map_err(|e| Refusal::Malformed { problem: e.to_string() })?;
+        let Parts { header, signature, packets, masked } = parts;
         let owner = header.owner;
         if owner != from {
             return Err(Refusal::OtherSender { name: Peer::Owner(owner) });
@@ -74,11 +88,11 @@ impl Gathered {
             let same = known.digest == digest;
             return if same { Ok(known.deliveries(setup)) } else { Err(Refusal::Contradiction) };
         }
-        length("words", masked.words().len(), setup.words())?;
+        length("words", masked.words, setup.words())?;
         length("packets", packets.len(), setup.layout.members().into())?;
         let bytes = setup.packet_bytes();
         packets.iter().try_for_each(|packet| length("bytes of a packet", packet.0.len(), bytes))?;
-        if masked.digest() != header.masked
+        if masked.digest != header.masked
             || !packets.iter().map(packet_digest).eq(header.packets.iter().copied())
         {
             return Err(forbidden("a contribution is the one that its header names"));
@@ -87,7 +101,7 @@ impl Gathered {
         let candidate = Candidate { header, signature, digest, packets, verdicts };
         let deliveries = candidate.deliveries(setup);
         self.candidates.insert(owner, candidate);
-        self.held.insert(owner, masked);
+        self.held.insert(owner, Held::end_of(message, masked.words));
         Ok(deliveries)
     }
 
@@ -110,18 +124,21 @@ impl Gathered {
         if candidate.verdicts.len() == setup.terms.members.len() {
             candidate.packets = Vec::new();
             if candidate.complaints().next().is_none() {
-                self.add(owner);
+                self.ready.insert(owner);
+                if self.ready.len() >= batch(setup) {
+                    self.add_ready();
+                }
             }
         }
         Ok(())
     }
 
-    /// Adds a vector to the running sum, if there is one.
-    fn add(&mut self, owner: OwnerId) {
-        if let Some(sum) = &mut self.sum
-            && let Some(masked) = self.held.remove(&owner)
-        {
-            sum.add(&masked);
+    /// Adds the vectors that are ready to the running sum, if there is one.
+    fn add_ready(&mut self) {
+        let ready = std::mem::take(&mut self.ready);
+        if let Some(sum) = &mut self.sum {
+            let vectors: Vec<_> = ready.iter().filter_map(|id| self.held.remove(id)).collect();
+            sum.add(&vectors.iter().collect::<Vec<_>>());
         }
     }
 
@@ -163,9 +180,8 @@ impl Gathered {
         for candidate in self.candidates.values_mut() {
             candidate.packets = Vec::new();
         }
-        for entry in &survivors.entries {
-            self.add(entry.owner);
-        }
+        self.ready = survivors.entries.iter().map(|entry| entry.owner).collect();
+        self.add_ready();
         self.held.retain(|owner, _| !survivors.dropped.contains_key(owner));
         survivors
     }

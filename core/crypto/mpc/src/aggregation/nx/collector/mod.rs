@@ -4,6 +4,7 @@
 mod finish;
 mod gather;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use gather::{Gathered, Survivors};
 use nexus_types::{Canonical, Digest, MemberId, OwnerId, borsh, peek_tag, tag_of};
 
 use super::checks::{self, decoded};
+use super::masked::Held;
+#[cfg(test)]
 use super::masked::Masked;
 use super::message::{Certificate, Proposal, SumShares, Verdict, Vote};
 use super::owner::{read_snapshot, too_large};
@@ -95,20 +98,18 @@ impl Collector {
         Ok(Self { setup, state })
     }
 
-    /// The masked vectors that are kept, with whose they are: an auditor checks any of them
-    /// against header and fingerprint.
-    pub fn kept(&self) -> impl Iterator<Item = (OwnerId, &Masked)> {
-        self.state.gathered.held.iter().map(|(owner, masked)| (*owner, masked))
-    }
-
-    fn owner_message(&mut self, from: OwnerId, bytes: &[u8]) -> Result<Vec<Outgoing>, Refusal> {
+    fn owner_message(
+        &mut self,
+        from: OwnerId,
+        message: Cow<'_, [u8]>,
+    ) -> Result<Vec<Outgoing>, Refusal> {
         if self.setup.owner_key(from).is_none() {
             return Err(Refusal::Stranger);
         }
         if !matches!(self.state.phase, Phase::Gather) {
             return Err(Refusal::OutOfTurn);
         }
-        self.state.gathered.contribute(&self.setup, from, decoded(bytes)?)
+        self.state.gathered.contribute(&self.setup, from, message)
     }
 
     fn member_message(&mut self, from: MemberId, bytes: &[u8]) -> Result<Vec<Outgoing>, Refusal> {
@@ -240,8 +241,15 @@ fn count<T>(list: &[T]) -> u32 {
 impl aggregation::Collector for Collector {
     fn receive(&mut self, from: Peer, bytes: &[u8]) -> Result<Vec<Outgoing>, Refusal> {
         match from {
-            Peer::Owner(owner) => self.owner_message(owner, bytes),
+            Peer::Owner(owner) => self.owner_message(owner, bytes.into()),
             Peer::Member(member) => self.member_message(member, bytes),
+        }
+    }
+
+    fn receive_owned(&mut self, from: Peer, bytes: Vec<u8>) -> Result<Vec<Outgoing>, Refusal> {
+        match from {
+            Peer::Owner(owner) => self.owner_message(owner, bytes.into()),
+            Peer::Member(member) => self.member_message(member, &bytes),
         }
     }
 
@@ -283,7 +291,8 @@ impl aggregation::Collector for Collector {
 
     fn held_bytes(&self) -> usize {
         let Gathered { held, sum, .. } = &self.state.gathered;
-        held.values().chain(sum).map(|masked| 8 * masked.words().len()).sum()
+        let sum = sum.as_ref().map_or(0, |sum| 8 * sum.words().len());
+        held.values().map(Held::size).sum::<usize>() + sum
     }
 }
 

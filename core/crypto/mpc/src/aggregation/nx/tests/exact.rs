@@ -17,7 +17,9 @@ fn a_sum_is_exact_and_names_who_is_in_it() {
         let opened = world.sum(&values).unwrap();
         assert_eq!(opened.sum, plain_sum(values.values()));
         assert_eq!(opened.survivors, [0, 2, 3].map(OwnerId));
-        assert!(opened.dropped.is_empty() && opened.liars.is_empty() && opened.silent.is_empty());
+        assert!(
+            opened.dropped.is_empty() && opened.disputed.is_empty() && opened.silent.is_empty()
+        );
     }
 }
 

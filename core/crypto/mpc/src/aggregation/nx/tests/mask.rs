@@ -9,7 +9,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::programs::other_manifest;
-use crate::aggregation::nx::masked::{Masked, MaskingKey, mask, public_seed, unmask};
+use crate::aggregation::nx::masked::{Held, Masked, MaskingKey, mask, public_seed, unmask};
 use crate::aggregation::nx::params::TABLE;
 use crate::aggregation::nx::slots::{pack, split};
 use crate::aggregation::nx::{Acceptance, Packing};
@@ -31,7 +31,8 @@ fn summed(manifests: &[Digest], packing: Packing, values: &[i64]) -> (Masked, Ve
     let (mut sum, mut keys) = (Masked::zero(words), vec![0; N]);
     for manifest in manifests {
         let key = MaskingKey::generate(&mut rng);
-        sum.add(&mask(manifest, packing, &key, &mut rng, values));
+        let masked = mask(manifest, packing, &key, &mut rng, values);
+        sum.add(&[&Held::from(&masked)]);
         keys.iter_mut().zip(key.coefficients()).for_each(|(sum, k)| *sum += i32::from(*k));
     }
     (sum, keys)

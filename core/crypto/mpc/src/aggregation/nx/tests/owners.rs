@@ -6,12 +6,16 @@ use nexus_types::{Canonical, Digest, MemberId, OwnerId};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::programs::{Forgery, certified_by, false_complaint, forge, lie, short_lie, without};
+use super::programs::{
+    Forgery, certified_by, false_complaint, forge, forge_telling, framing, lie, short_lie, without,
+};
 use super::world::{Plan, World, plain_sum};
+use crate::aggregation::nx::opening::KEY_ELEMENTS;
 use crate::aggregation::nx::{Contribution, MemberEffect, Transcript, audit, challenge};
 use crate::aggregation::{
     Collector as _, Contributor as _, Opened, Outgoing, Peer, Progress, Refusal, SumError,
 };
+use crate::sharing::{Layout, recover};
 
 /// A sum in which owner 0 is a forger.
 fn with_forger(plan: &Plan, forgery: Forgery) -> (World, Vec<Vec<i64>>, Result<Opened, SumError>) {
@@ -39,7 +43,7 @@ fn an_owner_with_a_bad_packet_is_out_and_nobody_is_blamed() {
         assert_eq!(opened.dropped, [(OwnerId(0), Refusal::Packet { members })].into());
         assert_eq!(opened.survivors, [1, 2, 3].map(OwnerId));
         assert_eq!(opened.sum, plain_sum(&values[1..]));
-        assert!(opened.liars.is_empty() && opened.silent.is_empty());
+        assert!(opened.disputed.is_empty() && opened.silent.is_empty());
         let transcript = Transcript::decode(&opened.transcript.unwrap()).unwrap();
         assert_eq!(transcript.complaints.len(), 1, "on record");
     }
@@ -133,7 +137,7 @@ fn with_lies(
 }
 
 #[test]
-fn lying_members_change_nothing_and_are_named() {
+fn lying_members_change_nothing_and_are_found() {
     let cases: [(u16, &[u16], &[u16]); 5] = [
         (4, &[3], &[]),
         (7, &[2], &[]),
@@ -145,10 +149,10 @@ fn lying_members_change_nothing_and_are_named() {
         let (sum, result) = with_liars(members, liars, silent);
         let opened = result.unwrap();
         assert_eq!(opened.sum, sum);
-        assert_eq!(opened.liars, liars.iter().copied().map(MemberId).collect::<Vec<_>>());
+        assert_eq!(opened.disputed, liars.iter().copied().map(MemberId).collect::<Vec<_>>());
         assert_eq!(opened.silent, silent.iter().copied().map(MemberId).collect::<Vec<_>>());
         let audited = audit(&Transcript::decode(&opened.transcript.unwrap()).unwrap()).unwrap();
-        assert_eq!((audited.sum, audited.liars), (opened.sum, opened.liars));
+        assert_eq!((audited.sum, audited.disputed), (opened.sum, opened.disputed));
     }
 }
 
@@ -156,7 +160,43 @@ fn lying_members_change_nothing_and_are_named() {
 fn a_lie_that_leaves_the_key_short_is_found_by_the_errors_it_leaves_behind() {
     let (sum, result) = with_lies(4, &[0], &[], short_lie);
     let opened = result.unwrap();
-    assert_eq!((opened.sum, opened.liars), (sum, vec![MemberId(0)]));
+    assert_eq!((opened.sum, opened.disputed), (sum, vec![MemberId(0)]));
+}
+
+/// An owner masks with another key than it shares; the first member moves its answer to where the
+/// sum opens with those of the next two.
+#[test]
+fn an_owner_and_a_member_cannot_have_an_honest_member_named() {
+    let mut world = World::new(&Plan::of(3, 20));
+    let values: Vec<_> = (0..3).map(|_| world.values()).collect();
+    let (message, difference) = forge_telling(&mut world, 0, &values[0], Forgery::OtherKey);
+    world.accept(0, &message);
+    for (id, values) in (0..).zip(&values).skip(1) {
+        let message = world.message(id, values);
+        world.accept(id, &message);
+    }
+    let Progress::Continue(proposal) = world.collector.close().unwrap() else { panic!() };
+    world.pass(proposal);
+    let Progress::Continue(certificate) = world.collector.close().unwrap() else { panic!() };
+    for Outgoing { to, message } in certificate {
+        let Peer::Member(member) = to else { panic!() };
+        for effect in world.members[member.index()].receive(&message).unwrap() {
+            let MemberEffect::Send(answer) = effect else { continue };
+            let first = member == MemberId(0);
+            let answer = if first { framing(&answer, &difference) } else { answer.to_vec() };
+            world.collector.receive(to, &answer).unwrap();
+        }
+    }
+    let opened = world.finish().unwrap();
+    assert_eq!(opened.sum, plain_sum(&values));
+    assert_eq!(opened.disputed, [MemberId(3)]);
+    let transcript = Transcript::decode(&opened.transcript.unwrap()).unwrap();
+    assert_eq!(audit(&transcript).unwrap().disputed, [MemberId(3)]);
+    // The weakened twin believes owners, and names the honest member.
+    let layout = Layout::committee(4).unwrap();
+    let rows = transcript.answers.iter().map(|answer| (answer.member, answer.rows[0].clone()));
+    let twin = recover(&layout, &rows.collect(), KEY_ELEMENTS, |_| true).unwrap();
+    assert_eq!(twin.liars, [MemberId(3)]);
 }
 
 #[test]

@@ -33,6 +33,17 @@ pub(super) enum Forgery {
 
 /// A message of a malicious owner: everything is signed as it should be.
 pub(super) fn forge(world: &mut World, id: u32, values: &[i64], forgery: Forgery) -> Arc<[u8]> {
+    forge_telling(world, id, values, forgery).0
+}
+
+/// [`forge`], and what is told to a member that acts for the owner: by how much the elements of
+/// the key that it masks with differ from those of the key that it shares.
+pub(super) fn forge_telling(
+    world: &mut World,
+    id: u32,
+    values: &[i64],
+    forgery: Forgery,
+) -> (Arc<[u8]>, Vec<Fp>) {
     let (manifest, owner) = (world.session.manifest, OwnerId(id));
     let layout =
         crate::sharing::Layout::committee(world.members.len().try_into().unwrap()).unwrap();
@@ -73,7 +84,9 @@ pub(super) fn forge(world: &mut World, id: u32, values: &[i64], forgery: Forgery
     let r = challenge::packets(&header);
     let header = Header { check: dealing.check(r), ..header };
     let signature = header.sign(&world.identities[id as usize]).unwrap();
-    Contribution { header, signature, packets, masked }.encode().unwrap().into()
+    let message = Contribution { header, signature, packets, masked }.encode().unwrap().into();
+    let [masks, shares] = [&key, shared].map(|key| pack3(key.coefficients()).unwrap());
+    (message, masks.iter().zip(&shares).map(|(mask, share)| *mask - *share).collect())
 }
 
 /// The vote of a member that votes for anything.
@@ -86,6 +99,20 @@ pub(super) fn vote_of(member: MemberId, proposal: &Proposal) -> Vote {
 pub(super) fn certified_by(members: &[u16], proposal: &Proposal) -> Certificate {
     let vote = |&member| (MemberId(member), vote_of(MemberId(member), proposal).signature);
     Certificate { proposal: proposal.clone(), votes: members.iter().map(vote).collect() }
+}
+
+/// The answer of the first of four members that acts for an owner who masks with another key than
+/// it shares: moved along a parabola that is nought at the next two members, and the difference of
+/// the keys at the secret. With theirs, it opens the sum; the last member seems to lie.
+pub(super) fn framing(answer: &[u8], difference: &[Fp]) -> Vec<u8> {
+    let mut answer = SumShares::decode(answer).unwrap();
+    // (X - 2)(X - 3) is 2 at the member's point and 12 at that of the secret, -1.
+    let sixth = Fp::new(6).inverse().unwrap();
+    for (share, difference) in answer.rows[0].iter_mut().zip(difference) {
+        *share += *difference * sixth;
+    }
+    let identity = member_identity(answer.member);
+    answer.sign(&identity).encode().unwrap()
 }
 
 /// The answer of a member that lies about its shares.
