@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`accounting`] | what a release costs in (epsilon, delta), and what many cost together |
+//! | [`accounting`] | what a release costs in (epsilon, delta), and what many cost together: Gaussian, Renyi, privacy-loss distributions; calibration |
 //!
 //! ```
 //! use nexus_privacy::accounting::GaussianDp;

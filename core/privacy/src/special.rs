@@ -26,9 +26,6 @@ const NODES: [(f64, f64); 12] = [
 
 const SQRT_PI: f64 = 1.772_453_850_905_516;
 
-/// ln sqrt(2 pi).
-pub(crate) const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_7;
-
 /// exp(-x^2), with the rounding of the square put right.
 fn exp_minus_square(x: f64) -> f64 {
     let high = f64::from_bits(x.to_bits() & !0x3ff_ffff);
@@ -181,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_two_branches_meet_and_scaled_values_agree() {
-        for x in [0.5_f64, 6.28, 6.29, 12.0] {
+        for x in [0.5_f64, 6.2, 6.4, 12.0] {
             close(erfcx(x), erfc(x) * (x * x).exp(), 1e-13);
         }
         close(erfc(0.5 - 1e-12), erfc(0.5), 3e-12);

@@ -1,8 +1,14 @@
 //! How much privacy a mechanism costs, and what several of them cost together.
 
+mod fft;
 mod gaussian;
+mod plan;
+mod pld;
+pub mod rdp;
 
 pub use gaussian::GaussianDp;
+pub use plan::{Figure, Plan};
+pub use pld::{GRID, PrivacyLoss};
 
 /// Why there is no figure.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
