@@ -15,6 +15,7 @@ use std::arch::x86_64::{
 
 use super::Draw;
 use super::table::TAILS;
+use super::wide::add_scaled_portable;
 use crate::Kernel;
 
 /// Samples that one call of the kernel makes.
@@ -77,6 +78,23 @@ pub(super) fn sample(kernel: Kernel, draws: &[Draw], out: &mut [i8]) -> usize {
     // SAFETY: a machine whose kernel is of this level has AVX2.
     unsafe { groups(draws, out) };
     draws.len().min(out.len()) * LANES
+}
+
+/// Adds multiples of as many samples as fill whole vectors, and says of how many.
+pub(super) fn add_scaled(kernel: Kernel, factor: u32, narrow: &[i8], out: &mut [i64]) -> usize {
+    if kernel.min(Kernel::detect()) < Kernel::Avx2 {
+        return 0;
+    }
+    let done = narrow.len().min(out.len()) / LANES * LANES;
+    // SAFETY: a machine whose kernel is of this level has AVX2.
+    unsafe { add_scaled_wide(factor, &narrow[..done], &mut out[..done]) };
+    done
+}
+
+/// The plain code, translated with wider instructions.
+#[target_feature(enable = "avx2")]
+fn add_scaled_wide(factor: u32, narrow: &[i8], out: &mut [i64]) {
+    add_scaled_portable(factor, narrow, out);
 }
 
 #[target_feature(enable = "avx2")]
