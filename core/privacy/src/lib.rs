@@ -3,6 +3,9 @@
 //! | module | holds |
 //! |---|---|
 //! | [`accounting`] | what a release costs in (epsilon, delta), and what many cost together: Gaussian, Renyi, privacy-loss distributions; calibration |
+//! | [`budget`] | what a release is paid with |
+//! | [`flow`] | what may leave an owner: labels, and stages that a secret passes through |
+//! | [`mechanisms`] | clipping, rounding, noise: exact, in whole numbers |
 //!
 //! ```
 //! use nexus_privacy::accounting::GaussianDp;
@@ -20,4 +23,7 @@
 //! bounds: whatever is rounded, truncated or discretised is rounded against the owner of the noise.
 
 pub mod accounting;
+pub mod budget;
+pub mod flow;
+pub mod mechanisms;
 mod special;

@@ -1,0 +1,5 @@
+//! Budgets: what may still be released.
+
+mod ticket;
+
+pub use ticket::{BudgetTicket, Unit};

@@ -1,0 +1,7 @@
+use nexus_privacy::flow::*;
+
+fn twice(ticket: &BudgetTicket) -> BudgetTicket {
+    Clone::clone(ticket)
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use nexus_privacy::flow::*;
+
+fn forge() -> Waiver {
+    Waiver(())
+}
+
+fn main() {}

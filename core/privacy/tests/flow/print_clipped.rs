@@ -1,0 +1,7 @@
+use nexus_privacy::flow::*;
+
+fn leak(secret: Clipped) -> String {
+    format!("{secret:?}")
+}
+
+fn main() {}

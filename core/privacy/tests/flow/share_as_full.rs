@@ -1,0 +1,7 @@
+use nexus_privacy::flow::*;
+
+fn relabel(a: Noised<Share>) -> Noised<Full> {
+    a
+}
+
+fn main() {}
