@@ -33,6 +33,18 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
 ];
 
+/// Doors in the types of `nexus-privacy`, and the folders where one may be opened: what stands there
+/// is trusted with values that are not masked yet.
+const DOORS: &[(&str, &[&str])] = &[
+    ("Masker for", &["core/privacy/src/flow/", "protocol/training/src/secure/", "bench/benches/"]),
+    ("Opener for", &["core/privacy/src/flow/", "protocol/training/src/secure/"]),
+    ("Sealer for", &["core/privacy/src/flow/", "protocol/training/src/secure/"]),
+    (
+        "of_job_without_privacy(",
+        &["core/privacy/src/flow/", "protocol/training/src/secure/", "bench/benches/"],
+    ),
+];
+
 /// Text that no source has, and what to do instead. Written in halves, for this file is source.
 const BANNED: &[(&str, &str)] = &[
     (concat!("to", "do!("), "write it, or leave it out"),
@@ -73,6 +85,20 @@ fn banned(file: &File) -> Vec<Violation> {
         .collect()
 }
 
+fn open_doors(file: &File) -> Vec<Violation> {
+    let is_case = file.path.starts_with("core/privacy/tests/flow/");
+    if !file.has_extension(&["rs"]) || is_case || file.path.starts_with("node/tests/tidy/") {
+        return Vec::new();
+    }
+    let found =
+        DOORS.iter().filter(|(_, allowed)| !allowed.iter().any(|at| file.path.starts_with(at)));
+    let places = found.flat_map(|(door, _)| {
+        lines(&file.text).filter(move |(_, line)| line.contains(door)).map(move |at| (at.0, door))
+    });
+    let problem = |door: &str| format!("`{door}` outside the folders in tests/tidy/source.rs");
+    places.map(|(line, door)| Violation::new(&file.path, line, problem(door))).collect()
+}
+
 /// Whether the keyword is in `code`, and not just a name or a text with the word in it.
 fn has_keyword(code: &str) -> bool {
     code.match_indices(KEYWORD).any(|(at, _)| {
@@ -81,6 +107,18 @@ fn has_keyword(code: &str) -> bool {
             !before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '\'' | '"'));
         begins && (after.is_empty() || after.starts_with([' ', '{', '(']))
     })
+}
+
+#[test]
+fn doors_of_the_flow_types_are_where_they_are_expected() {
+    let found: Vec<Violation> = TREE.iter().flat_map(open_doors).collect();
+    obeyed("what is trusted with unmasked values is in few places", &found);
+
+    for (door, allowed) in DOORS {
+        let text = format!("impl {door} X {{\n");
+        assert_eq!(open_doors(&File::of("node/src/a.rs", &text)).len(), 1, "{door}");
+        assert!(open_doors(&File::of(&format!("{}a.rs", allowed[0]), &text)).is_empty());
+    }
 }
 
 /// Lines of code, comments aside, that hold the keyword.
