@@ -164,6 +164,7 @@ impl Clipped {
     /// # Errors
     /// [`FlowError::Shape`] or [`FlowError::Unit`] if they were clipped otherwise; what clips owners has
     /// nothing to add.
+    #[expect(clippy::needless_pass_by_value, reason = "a part is added once")]
     pub fn plus(mut self, other: Self) -> Result<Self, FlowError> {
         if self.unit != Unit::Record || other.unit != Unit::Record {
             return Err(FlowError::Unit { got: Unit::Owner, needed: Unit::Record });
@@ -265,7 +266,6 @@ impl Clipped {
     ///
     /// # Errors
     /// [`FlowError`].
-    #[expect(clippy::needless_pass_by_value, reason = "a waiver is used once")]
     pub fn unprotected(
         self,
         _waiver: Waiver,

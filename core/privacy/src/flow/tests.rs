@@ -100,7 +100,7 @@ proptest! {
         if let Ok(label) = Label::from_bytes(&bytes) {
             prop_assert_eq!(&label.to_bytes().unwrap(), &bytes);
         }
-        let mut changed = encoded.clone();
+        let mut changed = encoded;
         for (at, byte) in bytes.iter().enumerate().take(3) {
             let place = (at * 97 + usize::from(*byte)) % changed.len();
             changed[place] ^= byte;
@@ -164,7 +164,9 @@ fn ticket(unit: Unit, multiplier: f64) -> BudgetTicket {
 
 fn rows(seed: u64) -> Vec<Vec<f32>> {
     let mut rng = Seed::from_number(seed).rng();
-    (0..20).map(|_| (0..30).map(|_| rng.normal() as f32).collect()).collect()
+    #[expect(clippy::cast_possible_truncation, reason = "rounding is meant")]
+    let mut draw = || rng.normal() as f32;
+    (0..20).map(|_| (0..30).map(|_| draw()).collect()).collect()
 }
 
 /// What leaves an owner, and what it was made of.

@@ -4,7 +4,7 @@
 //! are computed in f32 (up to 4,096 terms per factor), and the f32 product of weight and gradient.
 //!
 //! * **Flat**: one norm for the whole vector.
-//! * **Per layer**: a norm C_l for each layer; the vector's is √(Σ C_l²).
+//! * **Per layer**: a norm `C_l` for each layer; the vector's is √(Σ `C_l`²).
 //! * **Adaptive** ([`Adaptive`]; Andrew et al. 2021, arXiv:1905.03871): C follows a quantile of the
 //!   norms. Each row also contributes w·(𝟙[r ≤ C] − 1/2) in one more coordinate, so the sensitivity
 //!   is √(C² + (w/2)²): charged within the round.
@@ -39,7 +39,7 @@ impl Clip {
         within("the clipping norm", norm, NORMS, "from 1e-12 to 1e12 are possible").map(Self)
     }
 
-    /// The norm of vectors whose layers have these norms: √(Σ C_l²), rounded up.
+    /// The norm of vectors whose layers have these norms: √(Σ `C_l`²), rounded up.
     ///
     /// # Errors
     /// [`MechanismError::Setting`] if it is out of range, or there is no layer.
@@ -80,7 +80,9 @@ impl Clip {
             row.fill(0.0);
         } else if !self.keeps(norm_sq) {
             let shrink = self.0 * MARGIN / norm_sq.sqrt();
-            row.iter_mut().for_each(|value| *value *= shrink);
+            for value in row {
+                *value *= shrink;
+            }
         }
     }
 }
@@ -172,6 +174,7 @@ mod tests {
             let mut clipped = row.clone();
             clip.apply(&mut clipped);
             prop_assert!(norm(&clipped) <= clip.norm());
+            #[expect(clippy::cast_possible_truncation, reason = "rounding is meant")]
             let single: Vec<f32> = row.iter().map(|x| *x as f32).collect();
             let norm_sq: f32 = single.iter().map(|x| x * x).sum();
             let weight = clip.weight(norm_sq.into());
@@ -228,6 +231,7 @@ mod tests {
         // The weakened twin: f32 rounds the norm down and the product up.
         let row = [1.000_000_1_f32; 4000];
         let norm_sq: f32 = row.iter().map(|x| x * x).sum();
+        #[expect(clippy::cast_possible_truncation, reason = "rounding is meant")]
         let weight = (1.0 / f64::from(norm_sq).sqrt()) as f32;
         let weighted: Vec<f64> = row.iter().map(|x| f64::from(weight * x)).collect();
         assert!(norm(&weighted) > 1.0);

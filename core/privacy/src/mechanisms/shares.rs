@@ -7,7 +7,7 @@
 //! σ² / (n_min − c)
 //! ```
 //!
-//! and a sum over the survivors U has at least σ²·(|U| − c)/(n_min − c) that nobody knows. `c` is a *number*
+//! and a sum over the survivors U has at least σ²·(|U| − c)/(`n_min` − c) that nobody knows. `c` is a *number*
 //! of owners: a part of `n_min` would be wrong, for a coordinator can make honest owners drop and
 //! keep those it owns.
 //!
@@ -61,7 +61,7 @@ impl NoisePlan {
         }
         // Rounded up: a share is never narrower than asked for.
         let asked = (sigma / f64::from(least - colluding).sqrt()) * (1.0 + 2.0 * f64::EPSILON);
-        if !(asked >= MIN_SHARE) {
+        if asked.is_nan() || asked < MIN_SHARE {
             return Err(MechanismError::Setting {
                 what: "the width of an owner's share of the noise",
                 got: asked,

@@ -291,7 +291,7 @@ impl Quantiles {
     pub fn add(&self, value: f64, sums: &mut [f64]) -> Result<(), MechanismError> {
         length("sums", sums.len(), self.dimension())?;
         let cells = 1_usize << self.levels;
-        let place = (self.bounds.unit(value) + 1.0) / 2.0 * cells as f64;
+        let place = self.bounds.unit(value).midpoint(1.0) * cells as f64;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 2^16")]
         let leaf = (place as usize).min(cells - 1);
         for level in 1..=self.levels {

@@ -74,7 +74,9 @@ fn every_residue_is_as_likely_as_every_other() {
     for modulus in [2, 3, 7, 16, 81] {
         let size = usize::try_from(modulus).unwrap();
         let mut seen = vec![0_u64; size];
-        drawn.iter().for_each(|x| seen[usize::try_from(x.rem_euclid(modulus)).unwrap()] += 1);
+        for x in &drawn {
+            seen[usize::try_from(x.rem_euclid(modulus)).unwrap()] += 1;
+        }
         let mean = drawn.len() as f64 / size as f64;
         let sum: f64 = seen.iter().map(|seen| (*seen as f64 - mean).powi(2) / mean).sum();
         let freedom = size as f64 - 1.0;
