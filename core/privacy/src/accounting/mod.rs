@@ -1,11 +1,14 @@
 //! How much privacy a mechanism costs, and what several of them cost together.
 
+mod charge;
+pub mod correlated;
 mod fft;
 mod gaussian;
 mod plan;
 mod pld;
 pub mod rdp;
 
+pub use charge::{Charge, Cost, Currency, Filter, Mechanism, Split, Unit, planned_order};
 pub use gaussian::GaussianDp;
 pub use plan::{Figure, Plan};
 pub use pld::{GRID, PrivacyLoss};
