@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use nexus_mpc::Identity;
 use nexus_mpc::aggregation::nx::{
     Acceptance, Collector, Member, MemberEffect, MemberKeys, Owner, Packing, Terms,
 };
 use nexus_mpc::aggregation::{
     Collector as _, Contributor as _, Opened, Outgoing, Peer, Progress, Refusal, Session, SumError,
 };
-use nexus_mpc::{Identity, PacketKey};
 use nexus_types::{Digest, MemberId, OwnerId, Rng};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -68,8 +68,7 @@ impl SecureSum {
             let public = identity.public();
             let mut member = Member::new(Digest::of("bench", b"job"), id, identity);
             member.publish(&mut rng, 0, 1)?;
-            let packet = member.packet_key(0).unwrap_or(PacketKey([0; 1216]));
-            keys.push(MemberKeys { identity: public, packet });
+            keys.push(MemberKeys { identity: public, packet: member.packet_key(0) });
             members.push(member);
         }
         let owners = OwnerId::all(size.owners).zip(&identities);

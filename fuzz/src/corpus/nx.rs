@@ -160,9 +160,9 @@ impl World {
 }
 
 fn terms(members: &[Member]) -> Result<Terms, SumError> {
-    let keys = MemberId::all(MEMBERS).zip(members).filter_map(|(id, member)| {
-        let packet = member.packet_key(0)?;
-        Some(MemberKeys { identity: member_identity(id).public(), packet })
+    let keys = MemberId::all(MEMBERS).zip(members).map(|(id, member)| MemberKeys {
+        identity: member_identity(id).public(),
+        packet: member.packet_key(0),
     });
     let packing = Packing::choose(OWNERS, Acceptance::Honest)?;
     Ok(Terms { packing, members: keys.collect(), slot: 0, keep_messages: true, leaves: 1 })

@@ -66,7 +66,8 @@ pub struct AggregationSection {
     /// Euclidean norm that no owner's weighted update exceeds: a longer one is scaled down to
     /// it. 16 if not set. Suites `nx` and `secagg-plus`.
     pub clip: Option<f64>,
-    /// Fewest owners over whom a sum is opened, at least 2. Suites `nx` and `secagg-plus`.
+    /// Fewest owners over whom a sum is opened, at least two more than may be corrupt. Suites `nx`
+    /// and `secagg-plus`.
     pub n_min: Option<u32>,
     /// How often owners answer for one model, 1 to 16; 2 if not set. Suites `nx` and
     /// `secagg-plus`.
@@ -82,7 +83,8 @@ pub struct AggregationSection {
     /// Whether the coordinator keeps the masked messages, by which anyone can check the sums;
     /// `true` if not set. Suite `nx`.
     pub keep_messages: Option<bool>,
-    /// Share of the owners that may be corrupt, 0 to 0.33; 0.1 if not set. Suite `secagg-plus`.
+    /// Share of the owners that may be corrupt, 0 to 0.33; 0.1 if not set. Suites `nx` and
+    /// `secagg-plus`.
     pub corrupt: Option<f64>,
     /// Share of the owners that may drop out of a round, 0 to 0.4; 0.1 if not set. Suite
     /// `secagg-plus`.
@@ -138,7 +140,7 @@ impl AggregationSection {
             ("packing", self.packing.is_some(), NX),
             ("leaves", self.leaves.is_some(), NX),
             ("keep_messages", self.keep_messages.is_some(), NX),
-            ("corrupt", self.corrupt.is_some(), SECAGG_PLUS),
+            ("corrupt", self.corrupt.is_some(), MASKING),
             ("dropout", self.dropout.is_some(), SECAGG_PLUS),
         ]
     }
@@ -263,7 +265,7 @@ mod tests {
     #[test]
     fn every_suite_takes_its_own_keys() {
         let shared = "clip = 2.5\nn_min = 5\nmax_attempts = 16\n";
-        let nx = "members = 100\npacking = 4\nleaves = 64\nkeep_messages = false\n";
+        let nx = "corrupt = 0.2\nmembers = 100\npacking = 4\nleaves = 64\nkeep_messages = false\n";
         let nx = section(&format!("{shared}{nx}rule = {{ norm_bound = {{ limit = 1.0 }} }}"));
         assert_eq!((nx.members(), nx.packing, nx.keep_messages()), (100, Some(4), false));
         let secagg_plus = "suite = 'secagg-plus'\ncorrupt = 0.33\ndropout = 0.4\n";

@@ -59,6 +59,7 @@ fn engine(section: &AggregationSection, keys: &Keys) -> Option<EngineTerms> {
             packing: section.packing,
             leaves: section.leaves(),
             keep_messages: section.keep_messages(),
+            corrupt_permille: permille(section.corrupt()),
         }),
         Suite::SecaggPlus => Some(EngineTerms::SecAggPlus(secagg_plus::Terms {
             corrupt_permille: permille(section.corrupt()),

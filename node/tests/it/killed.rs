@@ -68,6 +68,7 @@ fn plan() -> Plan {
         packing: Some(1),
         leaves: 1,
         keep_messages: true,
+        corrupt_permille: 0,
     };
     let terms = JobTerms {
         job,

@@ -91,6 +91,7 @@ fn protected(seed: u64, plan: Plan) -> (Plan, Keys) {
             packing: Some(1),
             leaves: 1,
             keep_messages: true,
+            corrupt_permille: 0,
         },
     };
     (Plan { protection: Protection::Masked(Arc::new(terms)), ..plan }, keys)

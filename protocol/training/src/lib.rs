@@ -59,7 +59,8 @@
 //!
 //! Each attempt at a stage or round is a *sum* with a number of its own. The coordinator signs a
 //! [`Manifest`] (what is summed, over whom, at least how many, digest of the model, the committee's
-//! keys for this sum); members accept it ([`MemberTask::Open`]) before owners are asked. An owner
+//! keys for this sum); members accept it ([`MemberTask::Open`]) before owners are asked. Keys of a
+//! quorum are enough: a member that gave none in time has no part in those sums. An owner
 //! trains, turns its update into integers (weight relative to the mean, clipped, scaled and rounded
 //! once) and sends one [`Answer::Sum`]; loss, steps and weight travel in the same vector. What the
 //! engine needs besides goes to and fro as [`Task::Sum`] and [`MemberTask::Sum`]. The exact sum

@@ -330,7 +330,7 @@ impl Coordinator {
                 self.state.stage = Stage::Buffering(buffer);
                 Ok(effects)
             }
-            Stage::Keys(open) => self.request_keys(now, open.round, open.tally),
+            Stage::Keys(open) => self.request_keys(now, open.round, open.tally, open.keys),
             Stage::Summing(open) => self.restart_sum(now, open),
             Stage::Ready(record) => {
                 let sums = self.state.summary.clone();

@@ -34,27 +34,28 @@ pub(super) struct Masking {
     unit: f64,
     /// The first sum for which there are keys.
     first: u32,
-    /// By member, keys for the sums from `first` on.
-    keys: Vec<Vec<SignedPacketKey>>,
+    /// Keys for the sums from `first` on, of the members that gave some: a quorum at least.
+    keys: BTreeMap<MemberId, Vec<SignedPacketKey>>,
 }
 
 impl Default for Masking {
     fn default() -> Self {
-        Self { next: 0, unit: 1.0, first: 0, keys: Vec::new() }
+        Self { next: 0, unit: 1.0, first: 0, keys: BTreeMap::new() }
     }
 }
 
 impl Masking {
-    /// The committee's keys for the sum `slot`.
-    fn keys(&self, slot: u32) -> Option<Vec<SignedPacketKey>> {
+    /// The keys of a committee of `members` for the sum `slot`.
+    fn keys(&self, slot: u32, members: u16) -> Option<Vec<Option<SignedPacketKey>>> {
         let place = usize::try_from(slot.checked_sub(self.first)?).ok()?;
-        let keys = self.keys.iter().map(|keys| keys.get(place).cloned());
-        keys.collect::<Option<Vec<_>>>().filter(|keys| !keys.is_empty())
+        let key = |member| self.keys.get(&member)?.get(place).cloned();
+        let keys: Vec<_> = MemberId::all(members).map(key).collect();
+        keys.iter().any(Option::is_some).then_some(keys)
     }
 
     pub(super) fn fits(&self, plan: &Plan) -> bool {
         let members = plan.terms().map_or(0, |terms| terms.engine.members().len());
-        (self.keys.is_empty() || self.keys.len() == members)
+        self.keys.keys().all(|member| member.index() < members)
             && self.unit.is_finite()
             && self.unit > 0.0
     }
@@ -68,7 +69,7 @@ pub(super) struct OpenKeys {
     deadline: Timestamp,
     first: u32,
     count: u32,
-    keys: BTreeMap<MemberId, Vec<SignedPacketKey>>,
+    pub(super) keys: BTreeMap<MemberId, Vec<SignedPacketKey>>,
 }
 
 impl OpenKeys {
@@ -123,11 +124,20 @@ impl OpenSum {
         &self.signed.manifest
     }
 
+    /// The members with a part in it.
+    fn committee(&self) -> impl Iterator<Item = MemberId> {
+        let keys = match &self.manifest().engine {
+            EngineManifest::Nx(keys) => keys.as_slice(),
+            EngineManifest::SecAggPlus => &[],
+        };
+        (0..).map(MemberId).zip(keys).filter_map(|(id, key)| key.as_ref().map(|_| id))
+    }
+
     /// Of whom a message is still expected.
-    fn waiting(&mut self, members: u16) -> Vec<Peer> {
+    fn waiting(&mut self) -> Vec<Peer> {
         match &self.phase {
             Phase::Opening(opened) => {
-                let absent = MemberId::all(members).filter(|member| !opened.contains(member));
+                let absent = self.committee().filter(|member| !opened.contains(member));
                 absent.map(Peer::Member).collect()
             }
             Phase::Gathering | Phase::Closing => {
@@ -306,10 +316,10 @@ impl Coordinator {
         let slot = self.state.masking.next;
         let engine = if terms.engine.members().is_empty() {
             EngineManifest::SecAggPlus
-        } else if let Some(keys) = self.state.masking.keys(slot) {
+        } else if let Some(keys) = self.state.masking.keys(slot, self.members()) {
             EngineManifest::Nx(keys)
         } else {
-            return self.request_keys(now, round, tally);
+            return self.request_keys(now, round, tally, BTreeMap::new());
         };
         let signed = self.manifest(&terms, round, engine)?;
         let digest = signed.manifest.digest()?;
@@ -357,16 +367,23 @@ impl Coordinator {
         SignedManifest::sign(manifest, identity)
     }
 
-    /// Asks the committee for keys, enough for the rounds left if nothing fails.
-    pub(super) fn request_keys(&mut self, now: Timestamp, round: Round, tally: Tally) -> Outcome {
+    /// Asks the members that are not among `keys` for keys, enough for the rounds left if nothing
+    /// fails.
+    pub(super) fn request_keys(
+        &mut self,
+        now: Timestamp,
+        round: Round,
+        tally: Tally,
+        keys: BTreeMap<MemberId, Vec<SignedPacketKey>>,
+    ) -> Outcome {
         let first = self.state.masking.next;
         let left = self.plan.rounds.saturating_sub(round.0).saturating_add(1);
         let count = left.clamp(1, EPOCH);
         let deadline = now + self.plan.round_deadline;
-        let keys = BTreeMap::new();
         let mut open = OpenKeys { round, tally, deadline, first, count, keys };
         let task = MemberTask::Publish { job: self.plan.job, first, count };
-        let effects = self.put_to_members(&mut open.tally, &task, |_| true, deadline)?;
+        let absent = |member: &MemberId| !open.keys.contains_key(member);
+        let effects = self.put_to_members(&mut open.tally, &task, absent, deadline)?;
         self.state.stage = Stage::Keys(open);
         Ok(effects)
     }
@@ -404,24 +421,26 @@ impl Coordinator {
 
     pub(super) fn judge_keys(&mut self, now: Timestamp, open: OpenKeys, woken: bool) -> Outcome {
         let members = self.members();
-        if open.keys.len() == usize::from(members) {
+        let late = woken && now >= open.deadline;
+        let have = u32::try_from(open.keys.len()).unwrap_or(u32::MAX);
+        let need = self.terms()?.engine.quorum()?;
+        let enough = if late { need } else { members.into() };
+        if have >= enough {
             let OpenKeys { round, tally, first, keys, .. } = open;
             self.state.masking.first = first;
-            self.state.masking.keys = keys.into_values().collect();
+            self.state.masking.keys = keys;
             return self.open_sum(now, round, tally);
         }
-        if !(woken && now >= open.deadline) {
+        if !late {
             return Ok(self.rest(Stage::Keys(open)));
         }
         if open.tally.attempts < self.plan.tries() {
             let mut tally = open.tally;
             tally.attempts += 1;
-            return self.request_keys(now, open.round, tally);
+            return self.request_keys(now, open.round, tally, open.keys);
         }
         let missing = MemberId::all(members).filter(|m| !open.keys.contains_key(m)).collect();
-        let have = u32::try_from(open.keys.len()).unwrap_or(u32::MAX);
-        let error =
-            TrainingError::CommitteeLost { round: open.round, have, need: members.into(), missing };
+        let error = TrainingError::CommitteeLost { round: open.round, have, need, missing };
         Ok(self.fail(open.round, error))
     }
 
@@ -438,7 +457,8 @@ impl Coordinator {
             Phase::Opening(opened) => opened.clone(),
             Phase::Gathering | Phase::Closing => BTreeSet::new(),
         };
-        let absent = |member: &MemberId| !opened.contains(member);
+        let absent: BTreeSet<_> = open.committee().filter(|id| !opened.contains(id)).collect();
+        let absent = |member: &MemberId| absent.contains(member);
         let effects = self.put_to_members(&mut open.tally, &task, absent, open.deadline)?;
         self.state.stage = Stage::Summing(open);
         Ok(effects)
@@ -510,7 +530,7 @@ impl Coordinator {
         mut open: Box<OpenSum>,
         woken: bool,
     ) -> Outcome {
-        let waiting = open.waiting(self.members());
+        let waiting = open.waiting();
         let over = waiting.is_empty() || (woken && now >= open.deadline);
         if !over {
             return Ok(self.rest(Stage::Summing(open)));
@@ -636,7 +656,7 @@ impl Coordinator {
         }
         let mut effects = Effects::new();
         if open.phase == Phase::Gathering {
-            let owners = open.waiting(0).into_iter().filter_map(|peer| match peer {
+            let owners = open.waiting().into_iter().filter_map(|peer| match peer {
                 Peer::Owner(owner) => Some(owner),
                 Peer::Member(_) => None,
             });

@@ -46,8 +46,9 @@ pub struct Manifest {
 /// What an engine needs besides.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub enum EngineManifest {
-    /// The committee's keys for this sum.
-    Nx(Vec<SignedPacketKey>),
+    /// The committee's keys for this sum, by number: of a quorum at least. A member without one
+    /// has no part in it.
+    Nx(Vec<Option<SignedPacketKey>>),
     /// Nothing: everything follows from the terms.
     SecAggPlus,
 }
@@ -184,13 +185,16 @@ impl Manifest {
     fn check_engine(&self, terms: &JobTerms) -> Result<(), ManifestRefusal> {
         match (&self.engine, &terms.engine) {
             (EngineManifest::Nx(keys), EngineTerms::Nx { members, .. }) => {
-                if keys.len() != members.len() {
+                let quorum = terms.engine.quorum().unwrap_or(u32::MAX);
+                let given = keys.iter().flatten().count();
+                if keys.len() != members.len() || given < quorum as usize {
                     return Err(outside("committee"));
                 }
-                (0..)
-                    .map(MemberId)
-                    .zip(keys)
-                    .try_for_each(|(id, key)| key.check(terms, self.slot, id))
+                let mut keys = (0..).map(MemberId).zip(keys);
+                keys.try_for_each(|(id, key)| match key {
+                    Some(key) => key.check(terms, self.slot, id),
+                    None => Ok(()),
+                })
             }
             (EngineManifest::SecAggPlus, EngineTerms::SecAggPlus(_)) => Ok(()),
             _ => Err(outside("engine")),
@@ -211,17 +215,21 @@ impl Manifest {
 
     /// The committee's terms of this sum, if it has one.
     pub(crate) fn nx_terms(&self, terms: &JobTerms) -> Result<Option<nx::Terms>, TrainingError> {
-        let (EngineManifest::Nx(keys), EngineTerms::Nx { members, packing, leaves, keep_messages }) =
-            (&self.engine, &terms.engine)
+        let (
+            EngineManifest::Nx(keys),
+            EngineTerms::Nx { members, packing, leaves, keep_messages, .. },
+        ) = (&self.engine, &terms.engine)
         else {
             return Ok(None);
         };
-        let keys = members.iter().zip(keys);
+        let key = |signed: &SignedPacketKey| signed.key.clone();
+        let keys = members.iter().zip(keys).map(|(&identity, signed)| nx::MemberKeys {
+            identity,
+            packet: signed.as_ref().map(key),
+        });
         Ok(Some(nx::Terms {
             packing: packing_for(self.asked(), *packing)?,
-            members: keys
-                .map(|(&identity, signed)| nx::MemberKeys { identity, packet: signed.key.clone() })
-                .collect(),
+            members: keys.collect(),
             slot: self.slot,
             keep_messages: *keep_messages,
             leaves: *leaves,

@@ -16,6 +16,8 @@ pub const MAX_SUM_ATTEMPTS: u32 = 16;
 pub const MIN_SUM_OWNERS: u32 = 2;
 /// Most leaves: a member's answer has one share for each.
 const MAX_LEAVES: u32 = 128;
+/// Most owners in a thousand that may be assumed corrupt.
+const MAX_CORRUPT: f64 = 990.0;
 /// The longest update that owners may be asked to send without clipping.
 const MAX_CLIP: f64 = 1e9;
 
@@ -29,7 +31,7 @@ pub struct JobTerms {
     pub coordinator: PublicKey,
     /// The keys of the owners, by number. Nobody else can be in a sum.
     pub owners: Vec<PublicKey>,
-    /// Fewest owners in a sum: at least the number assumed corrupt, and two.
+    /// Fewest owners in a sum: at least two more than are assumed corrupt.
     pub n_min: u32,
     /// How many manifests for one round an owner answers.
     pub attempts: u32,
@@ -52,6 +54,9 @@ pub enum EngineTerms {
         leaves: u16,
         /// Whether the coordinator keeps messages for the check of the sum.
         keep_messages: bool,
+        /// Share of the owners in a round that may work with the coordinator, in thousandths: a
+        /// sum is over two more at least, as the corrupt ones subtract themselves.
+        corrupt_permille: u16,
     },
     /// Pairwise masks without a committee.
     SecAggPlus(secagg_plus::Terms),
@@ -83,7 +88,10 @@ impl EngineTerms {
     /// Fewest owners in a sum when `asked` are asked.
     pub fn fewest(&self, asked: u32) -> u32 {
         match self {
-            Self::Nx { .. } => MIN_SUM_OWNERS,
+            Self::Nx { corrupt_permille, .. } => {
+                let corrupt = u64::from(asked) * u64::from(*corrupt_permille) / 1000;
+                MIN_SUM_OWNERS.saturating_add(u32::try_from(corrupt).unwrap_or(u32::MAX))
+            }
             Self::SecAggPlus(terms) => terms.quorum(asked).max(MIN_SUM_OWNERS + 1),
         }
     }
@@ -169,6 +177,9 @@ impl JobTerms {
     /// [`TrainingError`] names the first that is impossible.
     pub fn check(&self, owners: u32, asked: u32) -> Result<(), TrainingError> {
         in_range("owners with keys", self.owners.len() as f64, owners.into(), owners.into())?;
+        if let EngineTerms::Nx { corrupt_permille, .. } = &self.engine {
+            in_range("corrupt owners in a thousand", (*corrupt_permille).into(), 0.0, MAX_CORRUPT)?;
+        }
         let fewest = self.engine.fewest(asked);
         in_range("asked", asked.into(), fewest.into(), owners.into())?;
         in_range("n_min", self.n_min.into(), fewest.into(), asked.into())?;

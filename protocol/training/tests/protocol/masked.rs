@@ -8,10 +8,11 @@ use std::time::Duration;
 use nexus_mpc::aggregation::SumError;
 use nexus_mpc::aggregation::secagg_plus::Terms;
 use nexus_training::{
-    CoordinatorEffect, CoordinatorEvent, DropReason, EngineTerms, JobTerms, Member, MemberEffect,
-    MemberTask, Peer, Plan, Protection, Replay, Restored, Rule, Strategy, TrainingError, Weighting,
+    Coordinator, CoordinatorEffect, CoordinatorEvent, DropReason, EngineTerms, JobTerms, Member,
+    MemberEffect, MemberTask, Peer, Plan, Protection, Replay, Restored, Rule, Strategy,
+    TrainingError, Weighting,
 };
-use nexus_types::{Canonical, MemberId, OwnerId, Party, Seed, SeededRng, Timestamp};
+use nexus_types::{Canonical, MemberId, OwnerId, Party, Round, Seed, SeededRng, Timestamp};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -25,6 +26,7 @@ pub(crate) fn nx(members: u16) -> EngineTerms {
         packing: Some(1),
         leaves: 1,
         keep_messages: true,
+        corrupt_permille: 0,
     }
 }
 
@@ -278,25 +280,60 @@ fn sent(effects: &[CoordinatorEffect], to: MemberId) -> Vec<Arc<[u8]>> {
     messages
 }
 
-#[test]
-fn keys_of_a_sum_that_nobody_opened_are_erased_when_its_time_is_over() {
-    let hidden = masked(&Plan { statistics: 2, ..plan() }, nx(4));
+/// A coordinator that has asked a committee of four for its keys, of whom `answering` have given
+/// them: the committee, and what the coordinator did at last.
+fn keyed(
+    plan: &Plan,
+    leader: &mut Coordinator,
+    answering: u16,
+) -> (Vec<Member>, Vec<CoordinatorEffect>) {
     let mut random = ChaCha12Rng::seed_from_u64(1);
-    let mut committee: Vec<_> = MemberId::all(4).map(|id| member(&hidden, id)).collect();
-    let mut leader = coordinator(&hidden);
+    let mut committee: Vec<_> = MemberId::all(4).map(|id| member(plan, id)).collect();
     let now = Timestamp::default();
     let asked = leader.step(now, CoordinatorEvent::Start).unwrap();
     let mut begun = Vec::new();
-    for (id, machine) in MemberId::all(4).zip(&mut committee) {
+    for (id, machine) in MemberId::all(answering).zip(&mut committee) {
         for effect in machine.step(&mut random, &sent(&asked, id)[0]).unwrap() {
             if let MemberEffect::Send(bytes) = effect {
-                let from = Peer::Member(id);
-                begun.extend(
-                    leader.step(now, CoordinatorEvent::Message { from, bytes: &bytes }).unwrap(),
-                );
+                let given = CoordinatorEvent::Message { from: Peer::Member(id), bytes: &bytes };
+                begun = leader.step(now, given).unwrap();
             }
         }
     }
+    (committee, begun)
+}
+
+#[test]
+fn a_member_without_keys_is_not_missed_and_two_end_the_job() {
+    let hidden = masked(&Plan { statistics: 2, ..plan() }, nx(4));
+    let over = Timestamp::default() + hidden.round_deadline;
+    for answering in [2, 3] {
+        let mut leader = coordinator(&hidden);
+        let (_, begun) = keyed(&hidden, &mut leader, answering);
+        assert_eq!(begun, [], "it waits for all until the deadline");
+        let mut effects = leader.step(over, CoordinatorEvent::Wake).unwrap();
+        if answering == 3 {
+            let opens = |id| !sent(&effects, id).is_empty();
+            assert_eq!(MemberId::all(4).filter(|id| opens(*id)).count(), 3);
+            assert!(!opens(MemberId(3)));
+            continue;
+        }
+        let mut at = over;
+        while !effects.iter().any(|effect| matches!(effect, CoordinatorEffect::Failed(_))) {
+            at = at + hidden.round_deadline;
+            effects = leader.step(at, CoordinatorEvent::Wake).unwrap();
+        }
+        let missing = vec![MemberId(2), MemberId(3)];
+        let error = TrainingError::CommitteeLost { round: Round(0), have: 2, need: 3, missing };
+        assert_eq!(effects, [CoordinatorEffect::Failed(error)]);
+    }
+}
+
+#[test]
+fn keys_of_a_sum_that_nobody_opened_are_erased_when_its_time_is_over() {
+    let hidden = masked(&Plan { statistics: 2, ..plan() }, nx(4));
+    let (mut committee, begun) = keyed(&hidden, &mut coordinator(&hidden), 4);
+    let mut random = ChaCha12Rng::seed_from_u64(1);
     let first = MemberId(0);
     let opened = committee[0].step(&mut random, &sent(&begun, first)[0]).unwrap();
     let after = 4 * hidden.round_deadline;

@@ -194,7 +194,7 @@ fn packet_keys(message: &[u8]) -> Option<Vec<SignedPacketKey>> {
         return None;
     };
     match manifest?.manifest.engine {
-        EngineManifest::Nx(keys) => Some(keys),
+        EngineManifest::Nx(keys) => keys.into_iter().collect(),
         EngineManifest::SecAggPlus => None,
     }
 }

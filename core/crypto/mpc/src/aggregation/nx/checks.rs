@@ -52,6 +52,7 @@ pub(super) fn verdict(setup: &Setup, from: MemberId, verdict: &Verdict) -> Resul
         return Err(Refusal::OtherRound);
     }
     in_own_name(from, verdict.member)?;
+    setup.packet_key(from).ok_or(Refusal::Stranger)?;
     let key = setup.member_key(from).ok_or(Refusal::Stranger)?;
     verdict.verify(key).map_err(|_| Refusal::Signature)
 }

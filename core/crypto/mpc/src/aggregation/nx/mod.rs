@@ -95,8 +95,7 @@
 //! let mut keys = Vec::new();
 //! for (member, signer) in members.iter_mut().zip(&signers) {
 //!     member.publish(&mut rng, 0, 1)?;
-//!     let packet = member.packet_key(0).ok_or("no key")?;
-//!     keys.push(MemberKeys { identity: signer.public(), packet });
+//!     keys.push(MemberKeys { identity: signer.public(), packet: member.packet_key(0) });
 //! }
 //! let packing = Packing::choose(3, Acceptance::Honest)?;
 //! let terms = Terms { packing, members: keys, slot: 0, keep_messages: false, leaves: 1 };

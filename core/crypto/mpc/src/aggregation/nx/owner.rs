@@ -106,11 +106,11 @@ impl Owner {
         dealing: &Dealing,
         masked: &Digest,
     ) -> Result<Vec<Sealed>, SumError> {
-        let members = self.setup.members().zip(&self.setup.terms.members);
-        let packets = members.zip(dealing.rows()).map(|((member, keys), row)| {
+        let packets = self.setup.members().zip(dealing.rows()).map(|(member, row)| {
+            let Some(key) = self.setup.packet_key(member) else { return Ok(Sealed(Vec::new())) };
             let context = packet_context(&self.setup.manifest(), self.id, member, masked);
             let plain = zeroize::Zeroizing::new(borsh::to_vec(row).unwrap_or_default());
-            let sealed = keys.packet.seal(&mut *rng, &context, &plain);
+            let sealed = key.seal(&mut *rng, &context, &plain);
             sealed.map_err(|_| Setup::bad_key(member))
         });
         packets.collect()

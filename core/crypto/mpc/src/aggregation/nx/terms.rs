@@ -22,8 +22,9 @@ const MAX_LEAVES: u32 = 256;
 pub struct MemberKeys {
     /// Whose signatures count.
     pub identity: PublicKey,
-    /// What packets for this sum are sealed to.
-    pub packet: PacketKey,
+    /// What packets for this sum are sealed to. A member that gave no key has no part in the
+    /// sum: it counts among those that are silent.
+    pub packet: Option<PacketKey>,
 }
 
 /// The engine's terms of one sum. The round manifest must bind them.
@@ -80,6 +81,11 @@ impl Setup {
         let committee = terms.members.len();
         let layout = u16::try_from(committee).ok().and_then(|m| Layout::committee(m).ok());
         let layout = layout.ok_or_else(|| setting("members", committee as u64, 4, 100))?;
+        let keyed = terms.members.iter().filter(|keys| keys.packet.is_some()).count() as u64;
+        let quorum = u64::from(layout.quorum());
+        if keyed < quorum {
+            return Err(setting("members with a packet key", keyed, quorum, committee as u64));
+        }
         Ok(Self { session, terms, layout })
     }
 
@@ -96,8 +102,12 @@ impl Setup {
         self.packing().coefficients(self.session.values).next_multiple_of(N)
     }
 
-    /// Bytes of a sealed packet: a list of field elements and one of the cubic extension.
-    pub(super) fn packet_bytes(&self) -> usize {
+    /// Bytes of the sealed packet for `member`: a list of field elements and one of the cubic
+    /// extension; nothing for a member without a key.
+    pub(super) fn packet_bytes(&self, member: MemberId) -> usize {
+        if self.packet_key(member).is_none() {
+            return 0;
+        }
         OVERHEAD_BYTES + 4 + 8 * self.layout.elements(KEY_ELEMENTS) + 24
     }
 
@@ -107,6 +117,15 @@ impl Setup {
 
     pub(super) fn member_key(&self, member: MemberId) -> Option<&PublicKey> {
         self.terms.members.get(member.index()).map(|keys| &keys.identity)
+    }
+
+    pub(super) fn packet_key(&self, member: MemberId) -> Option<&PacketKey> {
+        self.terms.members.get(member.index())?.packet.as_ref()
+    }
+
+    /// The members with a part in the sum.
+    pub(super) fn keyed(&self) -> impl Iterator<Item = MemberId> {
+        self.members().filter(|member| self.packet_key(*member).is_some())
     }
 
     /// The leaves of a certified set with this digest: as many as asked for, unless that would

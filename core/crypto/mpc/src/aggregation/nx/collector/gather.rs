@@ -90,8 +90,9 @@ impl Gathered {
         }
         length("words", masked.words, setup.words())?;
         length("packets", packets.len(), setup.layout.members().into())?;
-        let bytes = setup.packet_bytes();
-        packets.iter().try_for_each(|packet| length("bytes of a packet", packet.0.len(), bytes))?;
+        setup.members().zip(&packets).try_for_each(|(member, packet)| {
+            length("bytes of a packet", packet.0.len(), setup.packet_bytes(member))
+        })?;
         if masked.digest != header.masked
             || !packets.iter().map(packet_digest).eq(header.packets.iter().copied())
         {
@@ -121,7 +122,7 @@ impl Gathered {
             return if *known == verdict { Ok(()) } else { Err(Refusal::Contradiction) };
         }
         candidate.verdicts.insert(from, verdict);
-        if candidate.verdicts.len() == setup.terms.members.len() {
+        if candidate.verdicts.len() == setup.keyed().count() {
             candidate.packets = Vec::new();
             if candidate.complaints().next().is_none() {
                 self.ready.insert(owner);
@@ -145,7 +146,7 @@ impl Gathered {
     /// Members that have not said anything about some candidate.
     pub(super) fn unheard(&self, setup: &Setup) -> BTreeSet<MemberId> {
         let silent = |candidate: &Candidate| {
-            setup.members().filter(|m| !candidate.verdicts.contains_key(m)).collect::<Vec<_>>()
+            setup.keyed().filter(|m| !candidate.verdicts.contains_key(m)).collect::<Vec<_>>()
         };
         self.candidates.values().flat_map(silent).collect()
     }
@@ -200,7 +201,8 @@ impl Candidate {
     /// The packets of members that have not given their verdict.
     fn deliveries(&self, setup: &Setup) -> Vec<Outgoing> {
         let waiting = setup.members().zip(&self.packets);
-        let waiting = waiting.filter(|(member, _)| !self.verdicts.contains_key(member));
+        let waiting = waiting
+            .filter(|(member, packet)| !packet.0.is_empty() && !self.verdicts.contains_key(member));
         let delivery = |(member, packet): (MemberId, &Sealed)| {
             let (header, signature) = (self.header.clone(), self.signature);
             let delivery = Delivery { header, signature, packet: packet.clone() };

@@ -165,7 +165,8 @@ impl Member {
         let slot = self.state.slots.get_mut(&setup.terms.slot).ok_or(SumError::OutOfTurn)?;
         let keys = setup.terms.members.get(self.id.index());
         let mine = keys.filter(|keys| keys.identity == self.identity.public());
-        let fits = |packet: &PacketKey| mine.is_some_and(|keys| keys.packet == *packet);
+        let fits =
+            |packet: &PacketKey| mine.is_some_and(|keys| keys.packet.as_ref() == Some(packet));
         // The key is gone once the member has voted; the sum was checked against it before.
         if mine.is_none() || slot.packet_key().is_some_and(|packet| !fits(&packet)) {
             return Err(SumError::Key { peer: Peer::Member(self.id) });

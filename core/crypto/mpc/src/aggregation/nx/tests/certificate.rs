@@ -1,14 +1,21 @@
 //! One set of survivors per slot. Without the certificate, a coordinator with two sets opens one
 //! owner.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use nexus_field::{Fp, N};
 use nexus_types::{Canonical, Digest, MemberId, OwnerId};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 use super::programs::{certified_by, other_manifest, without};
-use super::world::{Plan, World};
+use super::world::{JOB, Plan, World, committee, member_identity, plain_sum};
 use crate::aggregation::nx::masked::{Masked, unmask};
 use crate::aggregation::nx::opening::KEY_ELEMENTS;
-use crate::aggregation::nx::{Certificate, Contribution, Entry, MemberEffect, Proposal};
+use crate::aggregation::nx::{
+    Certificate, Collector, Contribution, Entry, Member, MemberEffect, Proposal, Transcript, audit,
+};
 use crate::aggregation::{Collector as _, Progress, Refusal, SumError};
 use crate::sharing::{Layout, recover, unpack3};
 
@@ -190,4 +197,33 @@ fn fewer_answers_than_recovery_open_nothing() {
         world.collector.close(),
         Err(SumError::CommitteeSilent { have: 2, need: 3, missing })
     );
+}
+
+#[test]
+fn a_member_that_gave_no_key_is_not_missed() {
+    for members in [4, 7] {
+        let mut rng = ChaCha12Rng::seed_from_u64(3);
+        let (mut committee, late) = (committee(members, 2, &mut rng), MemberId(members - 1));
+        committee[late.index()] = Member::new(JOB, late, member_identity(late));
+        let plan = Plan { members, keep_messages: true, ..Plan::of(3, 50) };
+        let mut world = World::with(&plan, committee, 0, rng);
+        let values: BTreeMap<_, _> = (0..3).map(|id| (id, world.values())).collect();
+        for (&id, values) in &values {
+            let message = world.message(id, values);
+            world.accept(id, &message);
+        }
+        assert_eq!(world.collector.waiting(), [], "nobody waits for it");
+        let opened = world.finish().unwrap();
+        assert_eq!((opened.sum, opened.silent), (plain_sum(values.values()), vec![late]));
+        let transcript = Transcript::decode(&opened.transcript.unwrap()).unwrap();
+        assert_eq!(audit(&transcript).unwrap().survivors, OwnerId::all(3).collect::<Vec<_>>());
+
+        let mut terms = (*world.terms).clone();
+        let quorum = usize::from(Layout::committee(members).unwrap().quorum());
+        terms.members[..=usize::from(members) - 1 - quorum]
+            .iter_mut()
+            .for_each(|m| m.packet = None);
+        let few = Collector::new(world.session, Arc::new(terms)).unwrap_err();
+        assert!(matches!(few, SumError::Setting { .. }), "{few}");
+    }
 }

@@ -71,7 +71,13 @@ pub(super) fn forge_telling(
         let stranger = forgery == Forgery::OtherContext(member);
         let sealed_as = if stranger { OwnerId(id + 1) } else { owner };
         let context = packet_context(&manifest, sealed_as, member, &digest);
-        packets.push(keys.packet.seal(rng, &context, &borsh::to_vec(row).unwrap()).unwrap());
+        packets.push(
+            keys.packet
+                .as_ref()
+                .unwrap()
+                .seal(rng, &context, &borsh::to_vec(row).unwrap())
+                .unwrap(),
+        );
     }
     let header = Header {
         manifest,

@@ -83,7 +83,7 @@ pub(super) fn committee(members: u16, slots: u32, rng: &mut ChaCha12Rng) -> Vec<
 pub(super) fn terms(plan: &Plan, members: &[Member], slot: u32) -> Arc<Terms> {
     let keys = |(id, member): (MemberId, &Member)| MemberKeys {
         identity: member_identity(id).public(),
-        packet: member.packet_key(slot).unwrap(),
+        packet: member.packet_key(slot),
     };
     Arc::new(Terms {
         packing: plan.packing,
@@ -112,7 +112,7 @@ impl World {
             values: plan.values,
         };
         let terms = terms(plan, &members, slot);
-        for member in &mut members {
+        for member in members.iter_mut().filter(|member| member.packet_key(slot).is_some()) {
             member.open(session.clone(), Arc::clone(&terms)).unwrap();
         }
         let collector = Collector::new(session.clone(), Arc::clone(&terms)).unwrap();
