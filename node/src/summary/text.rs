@@ -193,7 +193,7 @@ impl Summary {
         }
         let Some(committee) = &sums.committee else { return };
         for (label, meaning, members) in [
-            ("  shares do not fit", Meaning::Warning, &committee.disputed),
+            ("  odd shares", Meaning::Warning, &committee.disputed),
             ("  silent", Meaning::Warning, &committee.silent),
         ] {
             if !members.is_empty() {
@@ -295,7 +295,7 @@ mod tests {
             "updates hidden nx: committee of 4, 3 answer; sums over at least 5 owners",
             "opens only their sum, once per round",
             "  clipped      3 updates longer than 16, scaled down",
-            "  wrong shares member-2",
+            "  odd shares   member-2",
             "  silent       member-1 ×2, member-3",
             "The committee is this machine: whoever runs it could open any owner's update",
         ] {

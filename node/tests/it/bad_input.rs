@@ -251,7 +251,7 @@ fn settings_of_masked_sums_out_of_range() {
         ("packing = 5", "packing is 5"),
         ("leaves = 0", "leaves is 0"),
         ("suite = 'secagg'", "secagg-plus"),
-        ("n_min = 3\ncorrupt = 0.2", "n_min is 3"),
+        ("n_min = 3\ncorrupt = 0.2", "it must be from 4 to 10"),
         ("corrupt = 0.34\nsuite = 'secagg-plus'", "corrupt is 0.34"),
         ("dropout = 0.5\nsuite = 'secagg-plus'", "dropout is 0.5"),
     ] {

@@ -85,7 +85,7 @@ fn sums_in_leaves_make_the_same_model_and_are_verified() {
         let summary = scratch.summary(&["job.toml", "--no-baselines"]);
         let run = &summary.run_id;
         let said = scratch.succeed(&["job", "verify", run]);
-        assert_eq!(said.matches("opened for 10 owners; its messages' fingerprints").count(), 6);
+        assert_eq!(said.matches("opened for 10 owners; the listed fingerprints").count(), 6);
         models.push(scratch.read(&format!("runs/{run}/model.safetensors")));
     }
     assert_eq!(models[0], models[1], "sums are exact, whatever their parts");
