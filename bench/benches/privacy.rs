@@ -88,7 +88,7 @@ impl Masker for Take {
     }
 }
 
-/// The same steps with and without stages.
+/// The same steps with and without stages, which also wipe both vectors.
 fn stages(criterion: &mut Bench) {
     let mut group = criterion.benchmark_group("stages");
     group.sample_size(20).throughput(Throughput::Elements(VALUES as u64));

@@ -72,7 +72,10 @@ pub struct Private<T> {
 
 /// Rows' gradients, of which only sums with weights are ever asked.
 ///
-/// What it says of norms is trusted: they bound what [`Examples::add_weighted`] adds.
+/// What it says of norms is trusted: they bound what [`Examples::add_weighted`] adds. And a row's
+/// gradient must have the same bits whatever the other rows are: so batches are slots of a fixed
+/// number of rows, filled up with empty ones of weight 0, and a row's slot and place follow from its id.
+/// Of a batch whose size depends on the rows the matrix kernels make other bits.
 pub trait Examples {
     /// Parameters of a gradient.
     fn dimension(&self) -> usize;
@@ -214,7 +217,8 @@ impl Clipped {
         if got * (1.0 + 4.0 * f64::EPSILON) < needed || !needed.is_finite() {
             return Err(FlowError::Underpaid { got, needed });
         }
-        Ok(Receipt { plan: ticket.plan(), unit: self.unit, multiplier: got })
+        let failure = self.sensitivity(grid).failure();
+        Ok(Receipt { plan: ticket.plan(), unit: self.unit, multiplier: got, failure })
     }
 
     /// Rounds, and adds this owner's share of the noise.
@@ -296,6 +300,7 @@ pub struct Receipt {
     plan: Digest,
     unit: Unit,
     multiplier: f64,
+    failure: f64,
 }
 
 impl Receipt {
@@ -313,6 +318,12 @@ impl Receipt {
     /// sensitivities: at least the ticket's.
     pub const fn multiplier(&self) -> f64 {
         self.multiplier
+    }
+
+    /// The probability with which the sensitivity was exceeded: 0 unless rounding was dithered. Times
+    /// 1 + e^ε it belongs to δ.
+    pub const fn failure(&self) -> f64 {
+        self.failure
     }
 }
 
