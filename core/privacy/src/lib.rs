@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`accounting`] | what a release costs in (epsilon, delta), and what many cost together: Gaussian, Renyi, privacy-loss distributions; calibration |
-//! | [`budget`] | what a release is paid with |
+//! | [`budget`] | what may be spent on a data set, the file that remembers what was, and tickets |
 //! | [`flow`] | what may leave an owner: labels, and stages that a secret passes through |
 //! | [`mechanisms`] | clipping, rounding, noise: exact, in whole numbers |
 //!

@@ -356,6 +356,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
         /// An adversary that picks each noise after the last answer, and goes on while it can,
         /// never gets past the exact composition.
         #[test]

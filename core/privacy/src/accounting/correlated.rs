@@ -1,7 +1,7 @@
 //! Correlated noise by encoding the data, not the noise.
 //!
-//! An owner sends sum over k of c_k x_(t-k), plus *fresh* noise; whoever adds up decodes by
-//! forward substitution. With C the lower-triangular Toeplitz matrix of the c_k, C X + Z decoded
+//! An owner sends the sum over k of `c[k] x[t-k]`, plus *fresh* noise; whoever adds up decodes by
+//! forward substitution. With C the lower-triangular Toeplitz matrix of `c`, C X + Z decoded
 //! is X + C^-1 Z, the matrix mechanism, but no message depends on noise of another round, so a
 //! message that is lost costs use and never privacy. It helps only where a row takes part at most
 //! once in `bands` rounds.
@@ -12,7 +12,7 @@ use super::{AccountingError, check, check_sigma};
 
 const BANDS_MAX: f64 = 65_536.0;
 
-/// Coefficients c_0 > 0, c_1, .. of an encoding.
+/// Coefficients `c[0] > 0`, `c[1]`, .. of an encoding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoding {
     coefficients: Vec<f64>,
@@ -58,8 +58,8 @@ impl Encoding {
         Ok(Self { coefficients: raw.iter().map(|c| c / norm).collect() })
     }
 
-    /// A buffered linear Toeplitz encoding (Dvijotham et al., 2024): c_0 = 1 and
-    /// c_k = sum of weight decay^(k-1), over `rounds` rounds.
+    /// A buffered linear Toeplitz encoding (Dvijotham et al., 2024): `c[0] = 1` and
+    /// `c[k]` the sum of `weight decay^(k-1)`, over `rounds` rounds.
     ///
     /// # Errors
     /// [`AccountingError::OutOfRange`] for a decay outside [0, 1), a negative weight, or too many
@@ -81,7 +81,7 @@ impl Encoding {
         Ok(Self { coefficients })
     }
 
-    /// c_0, c_1, ..
+    /// `c[0]`, `c[1]`, ..
     pub fn coefficients(&self) -> &[f64] {
         &self.coefficients
     }

@@ -2,14 +2,7 @@
 
 use nexus_types::Digest;
 
-/// What a budget protects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unit {
-    /// Whether one row of one owner is there.
-    Record,
-    /// All that one owner sends.
-    Owner,
-}
+use crate::accounting::Unit;
 
 /// The right to one release, reserved in a budget before: by value, once.
 ///
@@ -26,7 +19,6 @@ pub struct BudgetTicket {
 impl BudgetTicket {
     /// A ticket of `plan` for one release with noise of at least `multiplier` sensitivities: for
     /// budgets that have reserved it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "budgets issue it"))]
     pub(crate) const fn issue(plan: Digest, unit: Unit, multiplier: f64) -> Self {
         Self { plan, unit, multiplier }
     }

@@ -1,0 +1,292 @@
+use std::fs;
+use std::path::PathBuf;
+
+use nexus_types::{Canonical, Digest};
+use proptest::prelude::*;
+
+use super::*;
+use crate::accounting::{Charge, Cost, Currency, Mechanism, Plan, Split, Unit};
+
+fn terms(epsilon: f64) -> Terms {
+    Terms {
+        data_set: "clinic".into(),
+        unit: Unit::Record,
+        split: Split::Train,
+        currency: Currency::Gdp,
+        epsilon,
+        delta: 1e-5,
+        planned_order: 0,
+        caps: vec![Cap { purpose: "trial".into(), millionths: 250_000 }],
+    }
+}
+
+const HASH: Digest = Digest([7; 32]);
+
+fn plan(sigma: f64, steps: u64) -> Plan {
+    Plan { rate: 1.0, sigma, steps }
+}
+
+fn charge(sigma: f64, steps: u64) -> Charge {
+    Charge {
+        unit: Unit::Record,
+        split: Split::Train,
+        currency: Currency::Gdp,
+        cost: Cost::of_plan(plan(sigma, steps)).unwrap(),
+        mechanism: Mechanism::Gaussian,
+        plan: Digest::of("test plan", &steps.to_le_bytes()),
+    }
+}
+
+fn realised(rounds: u32, excluded: u32, sigma: f64) -> Realised {
+    let cost = match rounds {
+        0 => Cost::ZERO,
+        _ => charge(sigma, rounds.into()).cost,
+    };
+    Realised { rounds, excluded, cost }
+}
+
+/// A folder of its own, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("nexus-budget-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.0.join("train.budget")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_plan_is_reserved_ticketed_and_settled() {
+    let folder = Folder::new("life");
+    let mut budget = BudgetFile::create(&folder.log(), terms(3.0)).unwrap();
+    let mut paid = budget.reserve("study", plan(20.0, 100), 0.0, HASH).unwrap();
+    let reserved = budget.ledger().spent();
+    assert!(reserved > 1.5 && reserved < 3.0, "{reserved}");
+    let tickets: Vec<BudgetTicket> = (0..3).filter_map(|_| paid.next_round()).collect();
+    assert!(tickets.iter().all(|t| t.plan() == HASH && t.multiplier() >= 20.0));
+    assert_eq!(tickets.len(), 3);
+    budget.settle(paid, realised(3, 0, 20.0)).unwrap();
+    assert!(budget.ledger().spent() < reserved / 2.0);
+    drop(budget);
+    let budget = BudgetFile::open(&folder.log()).unwrap();
+    assert_eq!(budget.ledger().total(), realised(3, 0, 20.0).cost);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_says_by_how_much() {
+    let (mut ledger, _) = Ledger::open(terms(3.0)).unwrap();
+    let study = |sigma, purpose: &str| Entry::Reserve {
+        purpose: purpose.into(),
+        rounds: 100,
+        charge: charge(sigma, 100),
+    };
+    let error = ledger.append(study(10.0, "study")).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("epsilon to 4.3") && text.ends_with("too much"), "{text}");
+    assert!(matches!(
+        ledger.append(study(14.5, "trial")),
+        Err(BudgetError::CapExceeded { millionths: 250_000, .. })
+    ));
+    ledger.append(study(30.0, "trial")).unwrap();
+    let other = Charge { split: Split::Test, ..charge(30.0, 1) };
+    assert!(matches!(ledger.check("study", &other), Err(BudgetError::OtherTerms { .. })));
+    let pure = Charge { cost: Cost::pure(0.1).unwrap(), ..charge(30.0, 1) };
+    let refused = ledger.check("study", &pure).unwrap_err();
+    assert!(matches!(refused, BudgetError::DoesNotFit { needed, .. } if needed.is_infinite()));
+    assert!(matches!(ledger.check(&"x".repeat(65), &other), Err(BudgetError::TooMuch { .. })));
+}
+
+#[test]
+fn only_rounds_without_this_owner_are_refunded() {
+    let folder = Folder::new("refund");
+    let mut budget = BudgetFile::create(&folder.log(), terms(3.0)).unwrap();
+    let mut paid = budget.reserve("study", plan(20.0, 5), 0.0, HASH).unwrap();
+    for _ in 0..5 {
+        let _ticket = paid.next_round();
+    }
+    assert!(paid.next_round().is_none());
+    // Five tickets were handed out; three rounds and one exclusion leave one unexplained.
+    let refused = budget.settle(paid, realised(3, 1, 20.0)).unwrap_err();
+    assert!(refused.to_string().contains("more rounds than are settled"), "{refused}");
+    assert_eq!(budget.ledger().total(), charge(20.0, 5).cost);
+
+    let mut paid = budget.reserve("study", plan(20.0, 5), 0.0, HASH).unwrap();
+    let id = paid.id();
+    let _ticket = paid.next_round();
+    budget.settle(paid, realised(0, 1, 20.0)).unwrap();
+    assert_eq!(budget.ledger().total(), charge(20.0, 5).cost);
+    let again = Entry::Settle { id, realised: realised(0, 1, 20.0) };
+    let mut ledger = budget.ledger().clone();
+    let twice = ledger.append(again).unwrap_err();
+    assert!(matches!(
+        twice,
+        BudgetError::BadSettlement { problem: SettlementProblem::NotOpen, .. }
+    ));
+}
+
+#[test]
+fn a_settlement_above_the_reserve_is_refused() {
+    let (mut ledger, _) = Ledger::open(terms(3.0)).unwrap();
+    let entry = Entry::Reserve { purpose: "study".into(), rounds: 9, charge: charge(20.0, 9) };
+    ledger.append(entry).unwrap();
+    for (realised, problem) in [
+        (realised(9, 0, 19.0), SettlementProblem::AboveReserve),
+        (realised(9, 1, 20.0), SettlementProblem::TooManyRounds),
+    ] {
+        let refused = ledger.append(Entry::Settle { id: 1, realised }).unwrap_err();
+        let expected =
+            matches!(refused, BudgetError::BadSettlement { problem: p, .. } if p == problem);
+        assert!(expected, "{refused}");
+    }
+    assert_eq!(ledger.total(), charge(20.0, 9).cost);
+}
+
+#[test]
+fn two_cannot_spend_the_same_budget() {
+    let folder = Folder::new("lock");
+    let budget = BudgetFile::create(&folder.log(), terms(3.0)).unwrap();
+    assert!(matches!(BudgetFile::open(&folder.log()), Err(BudgetError::Locked { .. })));
+    drop(budget);
+    let budget = BudgetFile::open(&folder.log()).unwrap();
+    assert!(matches!(BudgetFile::create(&folder.log(), terms(9.0)), Err(BudgetError::Disk { .. })));
+    drop(budget);
+}
+
+/// A log of an opening, two reservations and a settlement, and its head after every entry.
+fn sample() -> (Vec<u8>, Vec<Head>) {
+    let (mut ledger, mut log) = Ledger::open(terms(3.0)).unwrap();
+    let mut heads = vec![Head::genesis(), ledger.head()];
+    let reserve = |steps: u32| Entry::Reserve {
+        purpose: "study".into(),
+        rounds: steps,
+        charge: charge(30.0, steps.into()),
+    };
+    for entry in [reserve(40), reserve(20), Entry::Settle { id: 1, realised: realised(7, 0, 30.0) }]
+    {
+        log.extend(ledger.append(entry).unwrap());
+        heads.push(ledger.head());
+    }
+    (log, heads)
+}
+
+#[test]
+fn a_crash_at_any_byte_loses_no_acknowledged_reservation() {
+    let (log, heads) = sample();
+    let folder = Folder::new("crash");
+    for cut in 0..=log.len() {
+        // The writer flushes an entry before its head: the head is of a whole entry before the cut.
+        let whole = heads.iter().rposition(|head| head.bytes <= cut as u64).unwrap();
+        for acknowledged in [whole, whole.saturating_sub(1)] {
+            let replayed = Ledger::replay(&log[..cut], &heads[acknowledged]).unwrap();
+            assert_eq!(replayed.whole, heads[whole].bytes);
+            let entries = replayed.ledger.map_or(0, |ledger| ledger.head().entries);
+            assert_eq!(entries, heads[whole].entries, "cut at {cut}");
+        }
+        // A head beyond the cut: someone cut the log.
+        for head in &heads[whole + 1..] {
+            let refused = Ledger::replay(&log[..cut], head).unwrap_err();
+            assert!(matches!(
+                refused,
+                BudgetError::Tampered { entry, problem: Damage::Missing } if entry == whole as u64
+            ));
+        }
+        if cut % 97 == 0 && whole > 0 {
+            fs::write(folder.log(), &log[..cut]).unwrap();
+            fs::write(folder.0.join("train.budget.head"), heads[whole].encode()).unwrap();
+            let mut budget = BudgetFile::open(&folder.log()).unwrap();
+            assert_eq!(budget.ledger().head(), heads[whole]);
+            let _paid = budget.reserve("study", plan(100.0, 1), 0.0, HASH).unwrap();
+            drop(budget);
+            let budget = BudgetFile::open(&folder.log()).unwrap();
+            assert_eq!(budget.ledger().head().entries, heads[whole].entries + 1);
+        }
+    }
+}
+
+#[test]
+fn every_changed_byte_is_refused_with_the_number_of_its_entry() {
+    let (log, heads) = sample();
+    let head = heads.last().unwrap();
+    for at in 0..log.len() {
+        let mut changed = log.clone();
+        changed[at] ^= 1 << (at % 8);
+        let wanted = heads.iter().rposition(|head| head.bytes <= at as u64).unwrap() as u64;
+        match Ledger::replay(&changed, head) {
+            Err(BudgetError::Tampered { entry, .. }) => assert_eq!(entry, wanted, "byte {at}"),
+            other => panic!("byte {at}: {other:?}"),
+        }
+    }
+    let mut bytes = head.encode();
+    assert_eq!(Head::decode(&bytes), Some(*head));
+    for at in 0..bytes.len() {
+        bytes[at] ^= 1;
+        assert_eq!(Head::decode(&bytes), None);
+        bytes[at] ^= 1;
+    }
+}
+
+#[test]
+fn a_log_without_its_head_is_refused() {
+    let folder = Folder::new("head");
+    drop(BudgetFile::create(&folder.log(), terms(3.0)).unwrap());
+    fs::remove_file(folder.0.join("train.budget.head")).unwrap();
+    let refused = BudgetFile::open(&folder.log()).unwrap_err();
+    assert!(matches!(refused, BudgetError::Tampered { problem: Damage::NoHead, .. }), "{refused}");
+}
+
+#[test]
+fn a_consistent_log_with_other_amounts_is_not_the_one_the_head_knows() {
+    let (_, heads) = sample();
+    let (mut ledger, mut forged) = Ledger::open(terms(3.0)).unwrap();
+    for _ in 0..3 {
+        let charge = charge(300.0, 1);
+        let entry = Entry::Reserve { purpose: "study".into(), rounds: 1, charge };
+        forged.extend(ledger.append(entry).unwrap());
+    }
+    let refused = Ledger::replay(&forged, heads.last().unwrap()).unwrap_err();
+    assert!(matches!(refused, BudgetError::Tampered { problem: Damage::Changed, .. }));
+}
+
+proptest! {
+    #[test]
+    fn hostile_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Entry::decode(&bytes);
+        let _ = Head::decode(&bytes);
+        let _ = Ledger::replay(&bytes, &Head::genesis());
+    }
+
+    /// Whatever is reserved and settled in whatever order, the limit holds and a replay agrees.
+    #[test]
+    fn no_sequence_overspends_and_every_replay_agrees(
+        steps in prop::collection::vec((5.0..60.0_f64, 1..40_u32, 0..40_u32, any::<bool>()), 1..20),
+    ) {
+        let (mut ledger, mut log) = Ledger::open(terms(2.0)).unwrap();
+        for (sigma, rounds, done, settle) in steps {
+            let charge = charge(sigma, rounds.into());
+            let entry = Entry::Reserve { purpose: "study".into(), rounds, charge };
+            let id = ledger.head().entries;
+            let Ok(bytes) = ledger.append(entry) else { continue };
+            log.extend(bytes);
+            if settle {
+                let realised = realised(done.min(rounds), 0, sigma);
+                log.extend(ledger.append(Entry::Settle { id, realised }).unwrap());
+            }
+        }
+        prop_assert!(ledger.spent() <= 2.0 + 1e-9);
+        let replayed = Ledger::replay(&log, &ledger.head()).unwrap().ledger.unwrap();
+        prop_assert_eq!(replayed.bookings(), ledger.bookings());
+        prop_assert_eq!(replayed.head(), ledger.head());
+    }
+}
