@@ -62,6 +62,7 @@ impl Run {
         let clock = SystemClock::default();
         let job = JobFile::parse(&request.job_path, &request.job_text)?;
         let prepared = Prepared::new(&job, &request)?;
+        protection::check(&job, &prepared.plan)?;
         let folder = RunFolder::create(runs, &job.job.job.name, &request)?;
         Ok(prepared.into_run(clock, folder, request, job, threads))
     }

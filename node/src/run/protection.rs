@@ -28,6 +28,11 @@ pub(super) fn keys(job: &JobFile, plan: &Plan, root: [u8; ROOT_BYTES]) -> Keys {
     Keys::derive(root, plan.owners, members)
 }
 
+/// Whether `plan` can be put under the terms that the job asks for, whatever the keys are.
+pub(super) fn check(job: &JobFile, plan: &Plan) -> Result<(), NodeError> {
+    protect(job, plan.clone(), &keys(job, plan, [0; ROOT_BYTES])).map(drop)
+}
+
 /// `plan` under the terms that the job asks for.
 pub(super) fn protect(job: &JobFile, mut plan: Plan, keys: &Keys) -> Result<Plan, NodeError> {
     let section = &job.job.aggregation;
