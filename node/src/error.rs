@@ -7,6 +7,7 @@ use miette::Diagnostic;
 use nexus_learning::LearningError;
 use nexus_models::ModelError;
 use nexus_models::data::DataError;
+use nexus_privacy::budget::BudgetError;
 use nexus_training::{ReplayError, TrainingError};
 use nexus_types::{CodecError, StoreError};
 
@@ -22,6 +23,8 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Exit code of a proof, signature or record that does not check.
 pub const REJECTED: u8 = 3;
+/// Exit code of something that a privacy budget does not allow.
+pub const OVER_BUDGET: u8 = 4;
 /// Exit code of a deadline that passed or a peer that cannot be reached.
 pub const UNREACHABLE: u8 = 5;
 
@@ -53,6 +56,10 @@ pub enum NodeError {
     #[error(transparent)]
     #[diagnostic(code(nexus::overlap))]
     Overlap(#[from] OverlapError),
+    /// A privacy budget refuses, or is not as it was written.
+    #[error(transparent)]
+    #[diagnostic(code(nexus::budget))]
+    Budget(#[from] BudgetError),
     /// A key cannot be made or used.
     #[error(transparent)]
     #[diagnostic(code(nexus::key))]
@@ -212,10 +219,14 @@ impl NodeError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Simulation(error) if error.is_deadline() => UNREACHABLE,
+            Self::Budget(BudgetError::DoesNotFit { .. } | BudgetError::CapExceeded { .. }) => {
+                OVER_BUDGET
+            }
             Self::Vault(error) if error.is_usage() => USAGE,
             Self::Vault(error) if error.is_shortage() => FAILED,
             Self::Simulation(error) if matches!(**error, SimulationError::Begin { .. }) => USAGE,
-            Self::Simulation(_)
+            Self::Budget(BudgetError::Locked { .. } | BudgetError::Poisoned)
+            | Self::Simulation(_)
             | Self::Learning(_)
             | Self::Unhealthy { .. }
             | Self::InUse { .. }
@@ -224,7 +235,8 @@ impl NodeError {
             | Self::NoRandomness
             | Self::Codec(_) => FAILED,
 
-            Self::Vault(_)
+            Self::Budget(BudgetError::Tampered { .. })
+            | Self::Vault(_)
             | Self::Record { .. }
             | Self::OtherModel { .. }
             | Self::OtherJob { .. } => REJECTED,
@@ -232,6 +244,7 @@ impl NodeError {
             Self::Job(_)
             | Self::Data(_)
             | Self::Model(_)
+            | Self::Budget(_)
             | Self::Overlap(_)
             | Self::Plan(_)
             | Self::File { .. }

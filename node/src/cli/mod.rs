@@ -1,5 +1,6 @@
 //! The command line.
 
+mod budget;
 mod config;
 mod data;
 mod doctor;
@@ -32,7 +33,8 @@ const STYLES: Styles = Styles::styled()
 #[derive(Debug, Parser)]
 #[command(name = "nexus", version, styles = STYLES, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 done, 1 the job failed, 2 usage, configuration or input, \
-    3 a record or proof that does not check, 5 a deadline passed.")]
+    3 a record or proof that does not check, \
+    4 a privacy budget does not allow it, 5 a deadline passed.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -78,6 +80,9 @@ enum Command {
     /// Check what a job did
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Keep the privacy budget of a data set, or ask what a plan would cost
+    #[command(subcommand)]
+    Budget(budget::BudgetCommand),
     /// Work with tables
     #[command(subcommand)]
     Data(data::DataCommand),
@@ -138,6 +143,7 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<(), NodeError> {
         Command::Run(args) => run::run(&context()?, &args),
         Command::New(args) => new::new(&context()?, &args),
         Command::Job(command) => job::job(&context()?, &command),
+        Command::Budget(command) => budget::budget(&context()?, &command),
         Command::Data(command) => data::data(&context()?, &command),
         Command::Key(command) => key::key(&context()?, &command),
         Command::Model(command) => model::model(&context()?, &command),

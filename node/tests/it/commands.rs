@@ -165,3 +165,33 @@ fn a_file_opens_with_enough_shares_and_after_the_key_was_handed_over() {
     scratch.fail(2, &["key", "committee", "tiny", "--members", "3"]);
     scratch.fail(2, &["key", "open", "plain", "--out", "o", "--committee", "new"]);
 }
+
+#[test]
+fn the_cost_of_a_plan_is_computed_and_held_against_a_budget() {
+    let scratch = Scratch::new();
+    let plan = ["--q", "0.00426667", "--sigma", "1.1", "--steps", "2340", "--delta", "1e-5"];
+    let cost = json(&scratch.succeed(&[&["budget", "what-if", "--json"], &plan[..]].concat()));
+    assert!((cost["epsilon"].as_f64().unwrap() - 0.918).abs() < 1e-3, "{cost}");
+    assert!((cost["rdp_epsilon"].as_f64().unwrap() - 1.098).abs() < 2e-3, "{cost}");
+    assert_eq!(cost["accountant"], "pld");
+    let target = ["budget", "what-if", "--json", "--steps", "150", "--delta", "1e-5"];
+    let noise = json(&scratch.succeed(&[&target[..], &["--target-epsilon", "3"]].concat()));
+    assert!((noise["sigma"].as_f64().unwrap() - 17.031).abs() < 2e-3, "{noise}");
+
+    let terms = ["--data-set", "clinic", "--epsilon", "3", "--delta", "1e-5", "--cap", "trial=0.5"];
+    scratch.succeed(&[&["budget", "set", "b"], &terms[..]].concat());
+    let shown = json(&scratch.succeed(&["budget", "show", "b", "--json"]));
+    assert_eq!((&shown["spent"], &shown["plans"]), (&0.0.into(), &0.into()));
+    let within = ["--sigma", "17.2", "--budget", "b"];
+    scratch.succeed(&[&target[..], &within].concat());
+    let capped = [&target[..], &within, &["--purpose", "trial"]].concat();
+    assert!(scratch.fail(4, &capped).contains("exceeds its cap"));
+    let much = scratch.fail(4, &[&target[..], &["--sigma", "10", "--budget", "b"]].concat());
+    assert!(much.contains("too much"), "{much}");
+    assert!(scratch.succeed(&["budget", "history", "b"]).contains("spent\t0.0000"));
+    let mut log = scratch.read("b");
+    log[20] ^= 1;
+    scratch.write("b", log);
+    scratch.fail(3, &["budget", "show", "b"]);
+    scratch.fail(2, &["budget", "what-if", "--sigma", "-1", "--steps", "1", "--delta", "1e-5"]);
+}
