@@ -5,6 +5,7 @@
 //! training uses: slots of a fixed number of rows, filled up with empty ones.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::cast_possible_truncation, reason = "random values, rounded")]
 
 use nexus_models::{
     Base, LayerSpec, Loss, Mode, ModelSpec, Network, SPEC_VERSION, Targets, Weights, Workspace,
