@@ -46,7 +46,7 @@ pub struct Overlap {
     pub bytes: [usize; 2],
 }
 
-/// Numbers are read as 64-bit floats, which hold every whole number up to this one: 2^53.
+/// Numbers are read as 64-bit floats, which tell whole numbers apart below this one: 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Why there is no answer.
@@ -77,7 +77,7 @@ pub enum OverlapError {
         column: String,
     },
     /// A number to match by is too large to be read exactly.
-    #[error("{place}: column `{column}` is a number beyond {EXACT}, which would match others")]
+    #[error("{place}: column `{column}` is a number from {EXACT} on, which would match others")]
     Inexact {
         /// Its row.
         place: Place,
@@ -151,7 +151,7 @@ impl Keys {
         let mut keys = Self { items: Vec::new(), rows: Vec::new() };
         for (row, cell) in column.cells().enumerate() {
             if let Cell::Number(number) = cell
-                && number.abs() > EXACT
+                && number.abs() >= EXACT
             {
                 let (place, column) = (table.place(row), on.to_owned());
                 return Err(OverlapError::Inexact { place, column });
@@ -254,7 +254,7 @@ mod tests {
             "b.csv has no column `price`; it has: id, cost"
         );
         assert!(
-            problem("id\n9007199254740993e1\n", Learn::Rows).starts_with("a.csv:2: column `id` is")
+            problem("id\n9007199254740993\n", Learn::Rows).starts_with("a.csv:2: column `id` is")
         );
         assert!(problem("id\nNA\n", Learn::Rows).starts_with("a set of 0 items"));
     }

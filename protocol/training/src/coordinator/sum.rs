@@ -586,6 +586,12 @@ impl Coordinator {
         // A garbled sum has been opened: there is no second attempt at it.
         if tally.attempts < self.plan.tries() && error != SumError::Garbled {
             tally.attempts += 1;
+            // Members that had no keys in time may be back.
+            if matches!(error, SumError::CommitteeSilent { .. })
+                && self.state.masking.keys.len() < usize::from(self.members())
+            {
+                self.state.masking.keys.clear();
+            }
             return self.open_sum(now, round, tally);
         }
         #[expect(clippy::wildcard_enum_match_arm, reason = "all others are the engine's own words")]

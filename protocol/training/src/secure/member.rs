@@ -18,8 +18,9 @@ use crate::plan::Plan;
 
 /// Most sums whose keys are published at once.
 pub(crate) const EPOCH: u32 = 256;
-/// Deadlines within which a sum is over: opening, contributions, votes and answers have one each.
-const PHASES: u32 = 4;
+/// Deadlines within which a sum is over: opening, contributions, votes and answers have one each,
+/// and a coordinator that restarts takes another.
+const PHASES: u32 = 6;
 
 /// From the coordinator to a member.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -288,7 +289,7 @@ impl Member {
         }
     }
 
-    /// Publishes keys, or the same keys again.
+    /// Publishes keys: those that were published before again, and new ones for the other sums.
     fn publish(
         &mut self,
         rng: &mut dyn CryptoRng,
@@ -301,8 +302,9 @@ impl Member {
         }
         let end = first.saturating_add(count.min(EPOCH));
         let mut effects = Effects::new();
-        if first >= self.engine.first_unpublished() {
-            self.engine.publish(rng, first, count).map_err(TrainingError::from)?;
+        let fresh = first.max(self.engine.first_unpublished());
+        if end > fresh {
+            self.engine.publish(rng, fresh, end - fresh).map_err(TrainingError::from)?;
             effects.push(MemberEffect::Persist);
         }
         let sign = |slot| {

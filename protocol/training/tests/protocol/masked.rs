@@ -316,6 +316,11 @@ fn a_member_without_keys_is_not_missed_and_two_end_the_job() {
             let opens = |id| !sent(&effects, id).is_empty();
             assert_eq!(MemberId::all(4).filter(|id| opens(*id)).count(), 3);
             assert!(!opens(MemberId(3)));
+            // Nobody answers; everybody is asked for keys once more, the late one too.
+            let again = leader.step(over + hidden.round_deadline, CoordinatorEvent::Wake).unwrap();
+            let task = MemberTask::Publish { job: hidden.job, first: 1, count: hidden.rounds + 1 };
+            let asked = |id| sent(&again, id) == [Arc::from(task.encode().unwrap())];
+            assert!(MemberId::all(4).all(asked), "{again:?}");
             continue;
         }
         let mut at = over;
@@ -336,7 +341,7 @@ fn keys_of_a_sum_that_nobody_opened_are_erased_when_its_time_is_over() {
     let mut random = ChaCha12Rng::seed_from_u64(1);
     let first = MemberId(0);
     let opened = committee[0].step(&mut random, &sent(&begun, first)[0]).unwrap();
-    let after = 4 * hidden.round_deadline;
+    let after = 6 * hidden.round_deadline;
     assert!(opened.contains(&MemberEffect::Expire { slot: 0, after }), "{opened:?}");
 
     let task = MemberTask::Publish { job: hidden.job, first: 0, count: 1 }.encode().unwrap();
@@ -346,6 +351,9 @@ fn keys_of_a_sum_that_nobody_opened_are_erased_when_its_time_is_over() {
         effects.iter().any(|effect| matches!(effect, MemberEffect::Refused(_)))
     };
     assert!(!keys(&mut committee[0]), "the same keys are shown again");
+    let more = MemberTask::Publish { job: hidden.job, first: 1, count: 300 }.encode().unwrap();
+    let effects = committee[0].step(&mut random, &more).unwrap();
+    assert_eq!(effects[0], MemberEffect::Persist, "with new ones behind them: {effects:?}");
     assert_eq!(committee[0].expire(0), [MemberEffect::Persist]);
     assert!(keys(&mut committee[0]), "there are none any more");
     let disk = committee[0].snapshot().unwrap();

@@ -68,8 +68,8 @@
 //!
 //! One thread of a server processor with AVX-512, committee of four, a tenth of 1,000 owners
 //! missing, 1,000,000 values two to a word (`cargo run --release -p bench --example aggregation`):
-//! owner 20 ms and 4.08 bytes per value; a member 0.7 ms per owner; the coordinator 2.5 ms per
-//! owner, more than half of it hashing, and 15 ms to open the sum. It holds the summed vector, those
+//! owner 22 ms and 4.08 bytes per value; a member 0.7 ms per owner; the coordinator 2.2 ms per
+//! owner, more than half of it hashing, and 21 ms to open the sum. It holds the summed vector, those
 //! whose packets are not yet checked, and up to 7 (at most 32 MB) that wait to be added together.
 //!
 //! # Example

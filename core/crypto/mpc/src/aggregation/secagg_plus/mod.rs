@@ -64,8 +64,8 @@
 //! * **A packet that does not open** stops nobody. Its receiver masks as with any other, says so
 //!   with its masked values, and has no share of the sender to reveal. Where so many say it of one
 //!   owner that its secrets could not be opened, the sum ends before the vote, with their names
-//!   ([`SumError::Unopened`](crate::aggregation::SumError::Unopened)). Nothing has been revealed
-//!   then, so another attempt, without that owner, is as good as the first. In the same attempt it
+//!   ([`SumError::Unopened`](crate::aggregation::SumError::Unopened)): it lied, or all of them did.
+//!   Nothing has been revealed then, so another attempt is as good as the first. In the same attempt it
 //!   cannot be left out: others have masked with it, and a second vector of theirs, without it,
 //!   would show the coordinator the masks between.
 //! * **False shares** are decoded as errors of a Reed-Solomon code and found out by commitments:
