@@ -483,3 +483,11 @@ fn send(answer: &Answer) -> Result<ParticipantEffect, TrainingError> {
 fn check_driver(what: &'static str, got: usize, expected: usize) -> Result<(), TrainingError> {
     if got == expected { Ok(()) } else { Err(TrainingError::Length { what, got, expected }) }
 }
+
+#[cfg(test)]
+impl Participant {
+    /// The weakened twin: forgets which manifests it accepted.
+    pub(crate) fn forget(&mut self) {
+        self.state.ledger = Ledger::default();
+    }
+}

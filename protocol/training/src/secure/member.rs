@@ -377,3 +377,11 @@ impl Member {
         Ok(MemberEffect::Send(answer.encode().map_err(TrainingError::from)?.into()))
     }
 }
+
+#[cfg(test)]
+impl Member {
+    /// The weakened twin: forgets which manifests it accepted.
+    pub(super) fn forget(&mut self) {
+        self.ledger = Ledger::default();
+    }
+}

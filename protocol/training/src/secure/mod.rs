@@ -8,6 +8,8 @@ mod member;
 mod payload;
 mod record;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 pub use ledger::ManifestRefusal;
 pub use manifest::{EngineManifest, Manifest, SignedManifest, SignedPacketKey};

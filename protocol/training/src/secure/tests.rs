@@ -1,0 +1,302 @@
+//! A coordinator that asks for more than a job's terms allow, as a program against real owners
+//! and members. Each attack works on a twin: one that forgets what it has accepted, or one that
+//! believes the coordinator's terms instead of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexus_mpc::{Identity, PacketSecret};
+use nexus_types::{Canonical, Digest, JobId, MemberId, ModelHash, OwnerId, Round, Seed};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::{
+    EngineManifest, EngineTerms, JobTerms, Manifest, ManifestRefusal, Member, MemberAnswer,
+    MemberEffect, MemberRefusal, MemberTask, SignedManifest, SignedPacketKey, expected_values,
+};
+use crate::message::{Task, TaskId, TrainTask};
+use crate::participant::{Participant, ParticipantEffect, ParticipantEvent, Refusal};
+use crate::plan::{MAX_EXAMPLE_CAP, Plan, Protection, Weighting};
+use crate::rule::Rule;
+use crate::strategy::Strategy;
+
+const OWNERS: u32 = 5;
+const MODEL: [f32; 2] = [1.0, 2.0];
+const OTHER_MODEL: [f32; 2] = [1.0, 2.5];
+
+/// Whose keys a party has accepted: their first bytes.
+#[derive(Clone, Copy)]
+struct Accepted {
+    coordinator: u8,
+    owners: u8,
+    members: u8,
+    n_min: u32,
+}
+
+const JOB: Accepted = Accepted { coordinator: 1, owners: 10, members: 100, n_min: 4 };
+
+fn identity(first: u8, index: u32) -> Arc<Identity> {
+    let mut secret = [first; 32];
+    secret[1..5].copy_from_slice(&index.to_le_bytes());
+    Arc::new(Identity::from_secret(secret))
+}
+
+fn public(first: u8, count: u32) -> Vec<nexus_mpc::PublicKey> {
+    (0..count).map(|index| identity(first, index).public()).collect()
+}
+
+fn plan(accepted: Accepted) -> Plan {
+    let job = JobId(Digest::of("test", b"job"));
+    let terms = JobTerms {
+        job,
+        coordinator: identity(accepted.coordinator, 0).public(),
+        owners: public(accepted.owners, OWNERS),
+        n_min: accepted.n_min,
+        attempts: 2,
+        clip: 8.0,
+        engine: EngineTerms::Nx {
+            members: public(accepted.members, 4),
+            packing: Some(1),
+            leaves: 1,
+            keep_messages: true,
+            corrupt_permille: 0,
+        },
+    };
+    Plan {
+        job,
+        model: ModelHash(Digest::of("test", b"model")),
+        owners: OWNERS,
+        rounds: 3,
+        parameters: 2,
+        statistics: 0,
+        fraction: 1.0,
+        quorum: 2,
+        round_deadline: Duration::from_secs(1),
+        attempts: 9,
+        strategy: Strategy::FedAvg,
+        rule: Rule::Mean,
+        weighting: Weighting::Uniform,
+        example_cap: MAX_EXAMPLE_CAP,
+        seed: Seed::from_number(1),
+        protection: Protection::Masked(Arc::new(terms)),
+    }
+}
+
+fn task(plan: &Plan, model: [f32; 2]) -> TrainTask {
+    TrainTask {
+        job: plan.job,
+        id: TaskId::first(Round(1)),
+        parameters: model.to_vec(),
+        control: Vec::new(),
+        accepted: Vec::new(),
+        summary: Vec::new(),
+        manifest: None,
+    }
+}
+
+/// What an honest coordinator of `plan` would write for the sum `slot`, with keys of the
+/// members whose keys begin with `members`.
+fn manifest(plan: &Plan, members: u8, slot: u32, model: [f32; 2]) -> Manifest {
+    let terms = plan.terms().unwrap();
+    let task = task(plan, model);
+    let mut rng = ChaCha12Rng::seed_from_u64(slot.into());
+    let key = |id: MemberId| {
+        let key = PacketSecret::generate(&mut rng).public();
+        let signer = identity(members, id.0.into());
+        Some(SignedPacketKey::sign(&signer, plan.job, slot, id, key))
+    };
+    Manifest {
+        terms: terms.digest().unwrap(),
+        slot,
+        task: task.id,
+        model: task.fingerprint().unwrap(),
+        owners: OwnerId::all(OWNERS).collect(),
+        n_min: terms.n_min,
+        values: u32::try_from(expected_values(plan, terms, task.id, OWNERS).unwrap()).unwrap(),
+        weight_unit: 1.0,
+        deadline_ms: 1000,
+        engine: EngineManifest::Nx(MemberId::all(4).map(key).collect()),
+    }
+}
+
+fn owner(accepted: Accepted) -> Participant {
+    let identity = identity(accepted.owners, 0);
+    Participant::new(plan(accepted), OwnerId(0)).unwrap().with_identity(identity)
+}
+
+/// Sends the owner work under `manifest`, signed by `coordinator`.
+fn ask(
+    owner: &mut Participant,
+    manifest: &Manifest,
+    coordinator: u8,
+    model: [f32; 2],
+) -> Result<(), ManifestRefusal> {
+    let signed = SignedManifest::sign(manifest.clone(), &identity(coordinator, 0)).unwrap();
+    let mut task = task(&plan(JOB), model);
+    task.manifest = Some(Box::new(signed));
+    let bytes = Task::Train(task).encode().unwrap();
+    let mut rng = ChaCha12Rng::seed_from_u64(1);
+    for effect in owner.step(&mut rng, ParticipantEvent::Message(&bytes)).unwrap() {
+        if let ParticipantEffect::Refused(refusal) = effect {
+            let Refusal::Manifest(refusal) = refusal else { panic!("{refusal}") };
+            return Err(refusal);
+        }
+    }
+    Ok(())
+}
+
+/// An attack by manifests that an honest coordinator would not write, one after the other; the
+/// last is refused by an owner with a memory and answered by one without.
+fn needs_memory(asked: &[(Manifest, [f32; 2])], refusal: &ManifestRefusal) {
+    let (mut real, mut twin) = (owner(JOB), owner(JOB));
+    let (last, before) = asked.split_last().unwrap();
+    for (manifest, model) in before {
+        assert_eq!(ask(&mut real, manifest, JOB.coordinator, *model), Ok(()));
+        assert_eq!(ask(&mut twin, manifest, JOB.coordinator, *model), Ok(()));
+        twin.forget();
+    }
+    assert_eq!(ask(&mut real, &last.0, JOB.coordinator, last.1), Err(refusal.clone()));
+    assert_eq!(ask(&mut twin, &last.0, JOB.coordinator, last.1), Ok(()), "the twin answers");
+}
+
+#[test]
+fn a_second_manifest_for_a_sum_is_refused() {
+    let first = manifest(&plan(JOB), JOB.members, 0, MODEL);
+    let second = Manifest { deadline_ms: 2000, ..first.clone() };
+    needs_memory(&[(first, MODEL), (second, MODEL)], &ManifestRefusal::Second { slot: 0 });
+}
+
+#[test]
+fn another_attempt_at_a_round_has_the_same_model_and_floor() {
+    let honest = |slot, model| manifest(&plan(JOB), JOB.members, slot, model);
+    let other = (honest(1, OTHER_MODEL), OTHER_MODEL);
+    needs_memory(&[(honest(0, MODEL), MODEL), other], &ManifestRefusal::OtherContent);
+    let floor = Manifest { n_min: OWNERS, ..honest(1, MODEL) };
+    needs_memory(&[(honest(0, MODEL), MODEL), (floor, MODEL)], &ManifestRefusal::OtherContent);
+}
+
+#[test]
+fn a_third_attempt_on_a_model_is_refused() {
+    let attempts = [0, 1, 2].map(|slot| (manifest(&plan(JOB), JOB.members, slot, MODEL), MODEL));
+    needs_memory(&attempts, &ManifestRefusal::Attempts { limit: 2 });
+}
+
+#[test]
+fn a_sum_is_bound_to_the_model_that_was_sent() {
+    let honest = manifest(&plan(JOB), JOB.members, 0, MODEL);
+    let sent = ask(&mut owner(JOB), &honest, JOB.coordinator, OTHER_MODEL);
+    assert_eq!(sent, Err(ManifestRefusal::Model));
+}
+
+/// A coordinator that writes terms of its own: refused by an owner of the job, answered by a twin
+/// that took the terms from the coordinator.
+fn needs_terms(written: Accepted, refusal: &ManifestRefusal) {
+    let terms = plan(written);
+    let manifest = manifest(&terms, written.members, 0, MODEL);
+    let real = ask(&mut owner(JOB), &manifest, written.coordinator, MODEL);
+    assert_eq!(real, Err(refusal.clone()));
+    let mut twin = Participant::new(terms, OwnerId(0)).unwrap();
+    twin = twin.with_identity(identity(written.owners, 0));
+    assert_eq!(ask(&mut twin, &manifest, written.coordinator, MODEL), Ok(()), "the twin answers");
+}
+
+#[test]
+fn neither_owners_nor_floor_nor_committee_can_be_replaced() {
+    needs_terms(Accepted { owners: 200, ..JOB }, &ManifestRefusal::Terms);
+    needs_terms(Accepted { members: 201, ..JOB }, &ManifestRefusal::Terms);
+    needs_terms(Accepted { n_min: 2, ..JOB }, &ManifestRefusal::Terms);
+    needs_terms(Accepted { coordinator: 2, ..JOB }, &ManifestRefusal::Signature);
+}
+
+#[test]
+fn a_round_cannot_lower_what_the_job_says() {
+    let honest = manifest(&plan(JOB), JOB.members, 0, MODEL);
+    let fewest = ManifestRefusal::Outside { what: "fewest number of owners".to_owned() };
+    let low = Manifest { n_min: JOB.n_min - 1, ..honest.clone() };
+    assert_eq!(ask(&mut owner(JOB), &low, JOB.coordinator, MODEL), Err(fewest));
+    let owners = ManifestRefusal::Outside { what: "list of owners".to_owned() };
+    let few = Manifest { owners: OwnerId::all(4).collect(), ..honest };
+    assert_eq!(ask(&mut owner(JOB), &few, JOB.coordinator, MODEL), Err(owners));
+    // The twin's job has the lower floor, and takes the same manifest.
+    let lax = Accepted { n_min: 2, ..JOB };
+    let low = Manifest { n_min: 3, ..manifest(&plan(lax), JOB.members, 0, MODEL) };
+    assert_eq!(ask(&mut owner(lax), &low, JOB.coordinator, MODEL), Ok(()));
+}
+
+#[test]
+fn a_members_packet_key_cannot_be_the_coordinators() {
+    // Keys that somebody else signed, under the job's own terms.
+    let forged = manifest(&plan(JOB), 201, 0, MODEL);
+    let refusal = ManifestRefusal::PacketKey { member: MemberId(0) };
+    assert_eq!(ask(&mut owner(JOB), &forged, JOB.coordinator, MODEL), Err(refusal));
+    let fewer = match manifest(&plan(JOB), JOB.members, 0, MODEL) {
+        Manifest { engine: EngineManifest::Nx(mut keys), .. } => {
+            keys[2..].fill(None);
+            EngineManifest::Nx(keys)
+        }
+        manifest => manifest.engine,
+    };
+    let fewer = Manifest { engine: fewer, ..manifest(&plan(JOB), JOB.members, 0, MODEL) };
+    let refusal = ManifestRefusal::Outside { what: "committee".to_owned() };
+    assert_eq!(ask(&mut owner(JOB), &fewer, JOB.coordinator, MODEL), Err(refusal));
+}
+
+/// A member of the committee, and the keys that it gave for four sums.
+fn member() -> (Member, Vec<SignedPacketKey>) {
+    let mut member = Member::new(plan(JOB), MemberId(0), identity(JOB.members, 0)).unwrap();
+    let task = MemberTask::Publish { job: plan(JOB).job, first: 0, count: 4 };
+    let mut rng = ChaCha12Rng::seed_from_u64(9);
+    for effect in member.step(&mut rng, &task.encode().unwrap()).unwrap() {
+        if let MemberEffect::Send(bytes) = effect
+            && let Ok(MemberAnswer::Keys { keys, .. }) = MemberAnswer::decode(&bytes)
+        {
+            return (member, keys);
+        }
+    }
+    panic!("it gives keys")
+}
+
+fn open(
+    member: &mut Member,
+    manifest: Manifest,
+    own: &[SignedPacketKey],
+) -> Result<(), MemberRefusal> {
+    let slot = manifest.slot as usize;
+    let engine = match manifest.engine.clone() {
+        EngineManifest::Nx(mut keys) => {
+            keys[0] = Some(own[slot].clone());
+            EngineManifest::Nx(keys)
+        }
+        EngineManifest::SecAggPlus => EngineManifest::SecAggPlus,
+    };
+    let manifest = Manifest { engine, ..manifest };
+    let signed = SignedManifest::sign(manifest, &identity(JOB.coordinator, 0)).unwrap();
+    let task = MemberTask::Open { job: plan(JOB).job, manifest: Box::new(signed) };
+    let mut rng = ChaCha12Rng::seed_from_u64(1);
+    for effect in member.step(&mut rng, &task.encode().unwrap()).unwrap() {
+        if let MemberEffect::Refused(refusal) = effect {
+            return Err(refusal);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn members_watch_attempts_and_content_too() {
+    let honest = |slot, model| manifest(&plan(JOB), JOB.members, slot, model);
+    let (mut real, own) = member();
+    let (mut twin, twins) = member();
+    for slot in 0..2 {
+        assert_eq!(open(&mut real, honest(slot, MODEL), &own), Ok(()));
+        assert_eq!(open(&mut twin, honest(slot, MODEL), &twins), Ok(()));
+        twin.forget();
+    }
+    let other = open(&mut real, honest(2, OTHER_MODEL), &own);
+    assert_eq!(other, Err(MemberRefusal::Manifest(ManifestRefusal::OtherContent)));
+    let third = open(&mut real, honest(2, MODEL), &own);
+    assert_eq!(third, Err(MemberRefusal::Manifest(ManifestRefusal::Attempts { limit: 2 })));
+    assert_eq!(open(&mut twin, honest(2, OTHER_MODEL), &twins), Ok(()), "the twin opens it");
+    let low = Manifest { n_min: JOB.n_min - 1, ..honest(2, MODEL) };
+    let refusal = ManifestRefusal::Outside { what: "fewest number of owners".to_owned() };
+    assert_eq!(open(&mut real, low, &own), Err(MemberRefusal::Manifest(refusal)));
+}
