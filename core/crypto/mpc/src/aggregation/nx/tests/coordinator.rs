@@ -205,6 +205,10 @@ fn a_packet_of_another_round_or_name_does_not_open() {
     assert!(!opens(manifest, 1, 0, masked), "another owner");
     assert!(!opens(manifest, 0, 1, masked), "another member");
     assert!(!opens(manifest, 0, 0, &other_manifest()), "another vector");
+    // The twin seals without a context: what is copied opens under any name, in any round.
+    let row = key.open(&packet_context(manifest, OwnerId(0), MemberId(0), masked), &old.packets[0]);
+    let loose = key.public().seal(&mut world.rng, b"", &row.unwrap()).unwrap();
+    assert!(key.open(b"", &loose).is_ok(), "the twin opens");
 }
 
 #[test]
