@@ -13,7 +13,7 @@ use super::world::{Plan, World, plain_sum};
 use crate::aggregation::nx::opening::KEY_ELEMENTS;
 use crate::aggregation::nx::{Contribution, MemberEffect, Transcript, audit, challenge};
 use crate::aggregation::{
-    Collector as _, Contributor as _, Opened, Outgoing, Peer, Progress, Refusal, SumError,
+    Collector as _, Contributor as _, Opened, Outgoing, Peer, Refusal, SumError,
 };
 use crate::sharing::{Layout, recover};
 
@@ -117,10 +117,7 @@ fn with_lies(
         let message = world.message(id, values);
         world.accept(id, &message);
     }
-    let Progress::Continue(proposal) = world.collector.close().unwrap() else { panic!() };
-    world.pass(proposal);
-    let Progress::Continue(certificate) = world.collector.close().unwrap() else { panic!() };
-    for Outgoing { to, message } in certificate {
+    for Outgoing { to, message } in world.certified() {
         let Peer::Member(member) = to else { panic!() };
         for effect in world.members[member.index()].receive(&message).unwrap() {
             let MemberEffect::Send(answer) = effect else { continue };
@@ -175,10 +172,7 @@ fn an_owner_and_a_member_cannot_have_an_honest_member_named() {
         let message = world.message(id, values);
         world.accept(id, &message);
     }
-    let Progress::Continue(proposal) = world.collector.close().unwrap() else { panic!() };
-    world.pass(proposal);
-    let Progress::Continue(certificate) = world.collector.close().unwrap() else { panic!() };
-    for Outgoing { to, message } in certificate {
+    for Outgoing { to, message } in world.certified() {
         let Peer::Member(member) = to else { panic!() };
         for effect in world.members[member.index()].receive(&message).unwrap() {
             let MemberEffect::Send(answer) = effect else { continue };

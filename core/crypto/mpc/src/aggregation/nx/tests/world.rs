@@ -166,6 +166,14 @@ impl World {
         }
     }
 
+    /// The members vote; what the collector then sends them: the certificate.
+    pub(super) fn certified(&mut self) -> Vec<Outgoing> {
+        let Progress::Continue(proposal) = self.collector.close().unwrap() else { panic!() };
+        self.pass(proposal);
+        let Progress::Continue(certificate) = self.collector.close().unwrap() else { panic!() };
+        certificate
+    }
+
     /// Ends phases until there is a sum.
     pub(super) fn finish(&mut self) -> Result<Opened, SumError> {
         loop {
