@@ -244,8 +244,5 @@ fn tell(context: &Context, facts: &Value) {
         context.printer.result_bytes(&document(facts));
         return;
     }
-    for (name, value) in facts.as_object().into_iter().flatten() {
-        let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-        context.printer.result(format_args!("{name}\t{value}\n"));
-    }
+    context.facts(facts);
 }

@@ -44,10 +44,7 @@ pub(super) fn inspect(context: &Context, args: &InspectArgs) -> Result<(), NodeE
         return Ok(());
     }
     printer.result(format_args!("kind\t{kind}\n"));
-    for (name, value) in facts.as_object().into_iter().flatten() {
-        let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-        printer.result(format_args!("{name}\t{value}\n"));
-    }
+    context.facts(&facts);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use nexus_types::{Canonical, MemberId};
 use serde_json::json;
 
-use super::Context;
+use super::{Context, absent};
 use crate::error::NodeError;
 use crate::run::folder::json as document;
 use crate::run::store::{read_bounded, write_atomic, write_secret};
@@ -90,14 +90,6 @@ pub(super) fn key(context: &Context, command: &KeyCommand) -> Result<(), NodeErr
             Ok(())
         }
     }
-}
-
-fn absent(folder: &Path) -> Result<(), NodeError> {
-    if !folder.exists() {
-        return Ok(());
-    }
-    let problem = format!("{} is there already", folder.display());
-    Err(NodeError::usage(problem, "give the name of a folder that is not"))
 }
 
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, NodeError> {

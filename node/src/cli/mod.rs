@@ -12,13 +12,14 @@ mod new;
 mod run;
 mod style;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::FalseyValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use miette::{GraphicalReportHandler, GraphicalTheme};
+use serde_json::Value;
 
 use crate::error::NodeError;
 use crate::printer::{Color, Printer};
@@ -112,6 +113,25 @@ enum Command {
 struct Context {
     printer: Printer,
     settings: Settings,
+}
+
+impl Context {
+    /// Prints the fields of a document, a line each.
+    fn facts(&self, facts: &Value) {
+        for (name, value) in facts.as_object().into_iter().flatten() {
+            let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            self.printer.result(format_args!("{name}\t{value}\n"));
+        }
+    }
+}
+
+/// Refuses to make a folder that is there already.
+fn absent(folder: &Path) -> Result<(), NodeError> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    let problem = format!("{} is there already", folder.display());
+    Err(NodeError::usage(problem, "give the name of a folder that is not"))
 }
 
 /// Runs the program with the process's arguments.

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use nexus_models::data::{Table, builtin, write_csv};
 use nexus_types::Seed;
 
-use super::Context;
+use super::{Context, absent};
 use crate::error::NodeError;
 use crate::run::store::write_atomic;
 
@@ -37,10 +37,7 @@ const HOSPITALS: [(&str, usize); 3] = [("north", 50), ("south", 30), ("coast", 2
 
 pub(super) fn new(context: &Context, args: &NewArgs) -> Result<(), NodeError> {
     let folder = &args.folder;
-    if folder.exists() {
-        let problem = format!("{} is there already", folder.display());
-        return Err(NodeError::usage(problem, "give the name of a folder that is not"));
-    }
+    absent(folder)?;
     let name = job_name(folder)?;
     fs::create_dir_all(folder).map_err(|e| NodeError::file(folder, e))?;
     let job = match args.template {
