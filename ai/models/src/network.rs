@@ -264,6 +264,9 @@ impl<T: Real> Network<T> {
     /// Writes Σ wᵢ gᵢ to `gradient`, with gᵢ the gradient of example i, after
     /// [`Network::backward`].
     ///
+    /// An example whose own weight is 0 is left out, whatever its gradient is, and the workspace
+    /// forgets it: 0 · ∞ is not 0.
+    ///
     /// # Errors
     /// [`ModelError::Order`] without a backward pass, [`ModelError::Examples`],
     /// [`ModelError::Parameters`].
@@ -277,6 +280,9 @@ impl<T: Real> Network<T> {
         self.check_parameters(gradient.len())?;
         if let Weights::PerExample(weights) = weights {
             check_examples(weights.len(), workspace.examples)?;
+            for example in (0..weights.len()).filter(|&example| is_zero(weights[example])) {
+                self.forget(example, workspace);
+            }
         }
         for (index, step) in self.trainable() {
             let Done { batch, delta, kept, scratch, weighted } = self.done(index, workspace);
@@ -324,6 +330,22 @@ impl<T: Real> Network<T> {
         Done { batch, delta: &delta[..examples * step.outputs], kept, scratch, weighted }
     }
 
+    /// Makes 0 of whatever a weighted gradient would multiply for an example.
+    fn forget(&self, example: usize, workspace: &mut Workspace<T>) {
+        let examples = workspace.examples;
+        let clear = |values: &mut [T], width: usize| {
+            values[example * width..][..width].fill(T::ZERO);
+        };
+        clear(&mut workspace.input, self.inputs);
+        for (step, stage) in self.steps.iter().zip(&mut workspace.stages) {
+            clear(&mut stage.output, step.outputs);
+            if !step.range.is_empty() {
+                clear(&mut stage.delta, step.outputs);
+                step.layer.forget(example, examples, &mut stage.kept);
+            }
+        }
+    }
+
     /// Takes the gradient from the output of step `index` to its input, if it is `wanted` there.
     fn step_backward(
         &self,
@@ -365,6 +387,10 @@ impl<T: Real> Network<T> {
         let done = workspace.progress == Progress::Backward(self.hash);
         if done { Ok(()) } else { Err(ModelError::Order { needed: "backward" }) }
     }
+}
+
+fn is_zero<T: Real>(weight: T) -> bool {
+    weight == T::ZERO
 }
 
 const fn check_examples(got: usize, expected: usize) -> Result<(), ModelError> {

@@ -116,3 +116,46 @@ fn a_row_in_a_slot_contributes_the_same_whatever_the_others_are() {
         assert_eq!(changes(&network, 7, true), 1, "{:?}", spec.layers);
     }
 }
+
+/// The sum of all rows but one, whose values are these.
+fn without(network: &Network<f32>, parameters: &[f32], batch: &Rows, values: f32) -> Vec<u32> {
+    const LEFT_OUT: usize = 5;
+    let (width, mut workspace) = (network.inputs(), Workspace::default());
+    let mut input = batch.input.clone();
+    input[LEFT_OUT * width..][..width].fill(values);
+    network.forward(parameters, &input, SLOT, Mode::Eval, &mut workspace).unwrap();
+    network.backward(parameters, &Targets::Classes(&batch.classes), &mut workspace).unwrap();
+    let (mut norms, mut weights) = ([0.0; SLOT], [0.5; SLOT]);
+    network.gradient_norms_sq(&mut workspace, &mut norms).unwrap();
+    weights[LEFT_OUT] = 0.0;
+    let mut gradient = vec![0.0; network.parameters()];
+    let weights = Weights::PerExample(&weights);
+    network.weighted_gradient(&mut workspace, weights, &mut gradient).unwrap();
+    assert!(gradient.iter().all(|slope| slope.is_finite()));
+    network.gradient_norms_sq(&mut workspace, &mut norms).unwrap();
+    assert!(norms[LEFT_OUT].abs() < f32::MIN_POSITIVE, "it is not forgotten");
+    gradient.iter().map(|value| (value + 0.0).to_bits()).collect()
+}
+
+#[test]
+fn a_row_of_weight_0_is_left_out_even_if_its_gradient_is_not_finite() {
+    for spec in networks() {
+        let network = Network::<f32>::new(&spec).unwrap();
+        let mut rng = Seed::from_number(5).rng();
+        let parameters: Vec<f32> =
+            (0..network.parameters()).map(|_| 0.3 * rng.normal() as f32).collect();
+        let batch = rows(&network, SLOT, &mut rng);
+        let expected = without(&network, &parameters, &batch, 0.0);
+        if matches!(spec.layers[0], LayerSpec::Embedding { .. }) {
+            continue;
+        }
+        for values in [f32::NAN, f32::INFINITY, f32::MAX] {
+            assert_eq!(
+                without(&network, &parameters, &batch, values),
+                expected,
+                "{:?}",
+                spec.layers
+            );
+        }
+    }
+}

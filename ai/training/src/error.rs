@@ -71,6 +71,12 @@ pub enum LearningError {
     /// The server corrects plain gradients, and this optimiser rescales them.
     #[error("SCAFFOLD corrects the steps of SGD; with Adam its corrections have no meaning")]
     CorrectionNeedsSgd,
+    /// Dropout draws for a whole batch, so that a row's gradient would follow from its place.
+    #[error("layer {layer} is a dropout, which private training does not have: remove it")]
+    Dropout {
+        /// Place of the layer, from 0.
+        layer: usize,
+    },
     /// The model refused.
     #[error(transparent)]
     Model(#[from] ModelError),

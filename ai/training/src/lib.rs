@@ -156,6 +156,7 @@ pub mod metrics;
 mod number;
 mod optimiser;
 pub mod parallel;
+mod private;
 mod schedule;
 pub mod split;
 
@@ -164,4 +165,5 @@ pub use error::LearningError;
 pub use evaluate::{ClassScores, Evaluation, Scores, evaluate, predict};
 pub use local::{Length, LocalConfig, train_local};
 pub use optimiser::{Optimiser, OptimiserState};
+pub use private::{Sampling, clipped_gradients, sampled_clipped_gradients};
 pub use schedule::Schedule;

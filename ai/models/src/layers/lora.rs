@@ -171,6 +171,13 @@ impl<T: Real> Layer<T> for LoraLinear<T> {
         outer::add_norms_sq(delta, hidden, self.positions, norms, &mut scratch.products);
     }
 
+    fn forget(&self, example: usize, examples: usize, kept: &mut Kept<T>) {
+        let values = self.positions * self.rank;
+        for first in [example * values, (examples + example) * values] {
+            kept.values[first..][..values].fill(T::ZERO);
+        }
+    }
+
     fn weighted_gradient(
         &self,
         batch: Batch<'_, T>,

@@ -126,6 +126,11 @@ impl<T: Real> Layer<T> for LayerNorm {
         });
     }
 
+    fn forget(&self, example: usize, _examples: usize, kept: &mut Kept<T>) {
+        let values = self.positions * self.size;
+        kept.values[example * values..][..values].fill(T::ZERO);
+    }
+
     fn weighted_gradient(
         &self,
         batch: Batch<'_, T>,

@@ -70,21 +70,22 @@ pub struct Private<T> {
     label: Arc<Label>,
 }
 
-/// Rows' gradients, of which only sums with weights are ever asked.
+/// Rows' gradients, slot by slot, of which only sums with weights are ever asked.
 ///
 /// What it says of norms is trusted: they bound what [`Examples::add_weighted`] adds. And a row's
-/// gradient must have the same bits whatever the other rows are: so batches are slots of a fixed
-/// number of rows, filled up with empty ones of weight 0, and a row's slot and place follow from its id.
-/// Of a batch whose size depends on the rows the matrix kernels make other bits.
+/// gradient must have the same bits whatever the other rows are: so slots have a fixed number of
+/// rows, filled up with empty ones, and where a row is put does not follow from which others there
+/// are. Of a batch whose size depends on the rows the matrix kernels make other bits.
 pub trait Examples {
     /// Parameters of a gradient.
     fn dimension(&self) -> usize;
 
-    /// The square of each row's norm.
-    fn norms_sq(&mut self) -> Vec<f32>;
+    /// Goes to the next slot, and gives the square of the norm of each of its rows; `None` after
+    /// the last.
+    fn next_norms_sq(&mut self) -> Option<Vec<f32>>;
 
-    /// Adds every row's gradient times its weight to `sums`. A row of weight 0 must be left out,
-    /// not multiplied: its gradient may not be finite.
+    /// Adds the gradient of every row of the slot times its weight to `sums`. A row of weight 0 must
+    /// be left out, not multiplied: its gradient may not be finite.
     fn add_weighted(&mut self, weights: &[f32], sums: &mut [f64]);
 }
 
@@ -118,9 +119,10 @@ fn joined(ours: Arc<Label>, theirs: &Arc<Label>) -> Arc<Label> {
 impl<G: Examples> Private<G> {
     /// The sum of the rows' gradients, each clipped to the norm: unit *record*.
     pub fn clip_rows(mut self, clip: Clip) -> Clipped {
-        let weights = weights(clip, &self.value.norms_sq());
         let mut sums = Zeroizing::new(vec![0.0; self.value.dimension()]);
-        self.value.add_weighted(&weights, &mut sums);
+        while let Some(norms_sq) = self.value.next_norms_sq() {
+            self.value.add_weighted(&weights(clip, &norms_sq), &mut sums);
+        }
         Clipped { sums, clip, unit: Unit::Record, label: self.label }
     }
 }

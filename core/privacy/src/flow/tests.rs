@@ -121,21 +121,28 @@ fn labels_have_limits() {
     assert!(matches!(label.to_bytes(), Err(LabelError::TooMany { what: "principals", .. })));
 }
 
-/// Rows whose gradients are the rows themselves.
-struct Rows(Vec<Vec<f32>>);
+/// Rows whose gradients are the rows themselves, in slots of one; the last of them is the slot.
+struct Rows(Vec<Vec<f32>>, usize);
+
+fn of_rows(rows: Vec<Vec<f32>>) -> Private<Rows> {
+    Private::new(Rows(rows, 0), private_label())
+}
 
 impl Examples for Rows {
     fn dimension(&self) -> usize {
         self.0[0].len()
     }
 
-    fn norms_sq(&mut self) -> Vec<f32> {
-        self.0.iter().map(|row| row.iter().map(|x| x * x).sum()).collect()
+    fn next_norms_sq(&mut self) -> Option<Vec<f32>> {
+        let row = self.0.get(self.1)?;
+        self.1 += 1;
+        Some(vec![row.iter().map(|x| x * x).sum()])
     }
 
     fn add_weighted(&mut self, weights: &[f32], sums: &mut [f64]) {
-        for (row, weight) in self.0.iter().zip(weights).filter(|(_, weight)| **weight > 0.0) {
-            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(weight * x));
+        if weights[0] > 0.0 {
+            let row = &self.0[self.1 - 1];
+            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(weights[0] * x));
         }
     }
 }
@@ -173,7 +180,7 @@ fn rows(seed: u64) -> Vec<Vec<f32>> {
 fn pipeline(rows: Vec<Vec<f32>>, seed: u64) -> (Masked, Vec<i64>) {
     let grid = Grid::new(1.0, 30, ROOM).unwrap();
     let plan = NoisePlan::new(4.01 * grid.sensitivity().l2(), 5, 1).unwrap();
-    let clipped = Private::new(Rows(rows), private_label()).clip_rows(grid.clip());
+    let clipped = of_rows(rows).clip_rows(grid.clip());
     let mut rng = secret_rng(seed);
     let noised = clipped.noise(ticket(Unit::Record, 4.0), &grid, &plan, &mut rng).unwrap();
     assert!(noised.receipt().is_some_and(|receipt| receipt.multiplier() >= 4.0));
@@ -259,7 +266,7 @@ fn shares_are_judged_by_the_fewest_owners_less_those_who_collude() {
 #[test]
 fn parts_add_up_if_they_were_clipped_alike() {
     let clip = Clip::new(1.0).unwrap();
-    let part = |clip| Private::new(Rows(rows(1)), private_label()).clip_rows(clip);
+    let part = |clip| of_rows(rows(1)).clip_rows(clip);
     assert!(part(clip).plus(part(clip)).is_ok());
     assert!(matches!(
         part(clip).plus(part(Clip::new(2.0).unwrap())).err(),
@@ -267,26 +274,26 @@ fn parts_add_up_if_they_were_clipped_alike() {
     ));
     assert!(matches!(owner_vector().plus(owner_vector()).err(), Some(FlowError::Unit { .. })));
     let other = Arc::new(Label::owned(principal(1), []));
-    let sum = part(clip).plus(Private::new(Rows(rows(2)), other).clip_rows(clip)).ok().unwrap();
+    let sum = part(clip).plus(Private::new(Rows(rows(2), 0), other).clip_rows(clip)).ok().unwrap();
     assert!(!sum.label().is_readable_by(principal(0)) && !sum.label().is_readable_by(principal(1)));
 }
 
 #[test]
 fn a_sum_out_of_range_does_not_say_what_it_is() {
-    struct Liar;
+    struct Liar(bool);
     impl Examples for Liar {
         fn dimension(&self) -> usize {
             2
         }
-        fn norms_sq(&mut self) -> Vec<f32> {
-            vec![1.0]
+        fn next_norms_sq(&mut self) -> Option<Vec<f32>> {
+            std::mem::take(&mut self.0).then(|| vec![1.0])
         }
         fn add_weighted(&mut self, _weights: &[f32], sums: &mut [f64]) {
             sums[0] = 123.456e300;
         }
     }
     let grid = Grid::new(1.0, 2, ROOM).unwrap();
-    let clipped = Private::new(Liar, private_label()).clip_rows(grid.clip());
+    let clipped = Private::new(Liar(true), private_label()).clip_rows(grid.clip());
     let waiver = Waiver::of_job_without_privacy();
     let refused = clipped.unprotected(waiver, &grid, &mut secret_rng(1)).err().unwrap();
     assert_eq!(refused, FlowError::Range);
