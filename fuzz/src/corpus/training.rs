@@ -126,6 +126,7 @@ pub(crate) fn masked() -> Made<Vec<Vec<u8>>> {
         n_min: 2,
         attempts: 2,
         clip: 16.0,
+        privacy: None,
         engine: EngineTerms::SecAggPlus(secagg_plus::Terms::default()),
     };
     let manifest = Manifest {

@@ -28,8 +28,15 @@ pub(super) struct RunArgs {
     /// Do not train the same model centrally and by each owner alone
     #[arg(long)]
     no_baselines: bool,
+    /// Promise nothing about rows: no noise
+    #[arg(long)]
+    no_privacy: bool,
     /// Go on with a run that was cut off
-    #[arg(long, value_name = "ID", conflicts_with_all = ["job", "seed", "faults", "no_baselines"])]
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with_all = ["job", "seed", "faults", "no_baselines", "no_privacy"]
+    )]
     resume: Option<String>,
 }
 
@@ -56,6 +63,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<(), NodeError> {
 fn request(args: &RunArgs) -> Result<Request, NodeError> {
     let file = match &args.job {
         Some(path) => JobFile::parse(path, &read_text(path)?)?,
+        None if args.no_privacy => JobFile::embedded_exact()?,
         None => JobFile::embedded()?,
     };
     let faults: Faults = args.faults.as_deref().map(read_toml).transpose()?.unwrap_or_default();
@@ -68,6 +76,7 @@ fn request(args: &RunArgs) -> Result<Request, NodeError> {
         faults,
         faults_file: args.faults.as_ref().map(|path| path.display().to_string()),
         baselines: !args.no_baselines,
+        privacy: !args.no_privacy,
     })
 }
 

@@ -18,7 +18,8 @@ impl JobFile {
         self.check_split()?;
         self.check_model()?;
         self.check_training()?;
-        self.check_aggregation()
+        self.check_aggregation()?;
+        self.check_privacy()
     }
 
     pub(super) fn refuse(&self, key: &[&str], message: impl AsRef<str>) -> Result<(), JobProblem> {
@@ -114,6 +115,9 @@ impl JobFile {
         let model = &self.job.model;
         if model.spec.is_some() && model.kind.is_some() {
             return self.refuse(&["model", "kind"], "`kind` and `spec` exclude each other");
+        }
+        if model.activation.is_some() && (model.spec.is_some() || model.kind() != ModelKind::Mlp) {
+            return self.refuse(&["model", "activation"], "`activation` is for an `mlp`");
         }
         let bad = model.hidden.iter().find(|&&width| width == 0 || width > 1 << 20);
         if let (Some(width), ModelKind::Mlp) = (bad, model.kind()) {

@@ -44,6 +44,21 @@ impl JobFile {
         Self::parse(Path::new("(built in)"), include_str!("default.toml"))
     }
 
+    /// The job of `nexus run --no-privacy` without a file.
+    ///
+    /// # Errors
+    /// None in a program that passed its tests.
+    pub fn embedded_exact() -> Result<Self, JobProblem> {
+        Self::parse(Path::new("(built in)"), include_str!("exact.toml"))
+    }
+
+    /// The same without what it promises about rows.
+    #[must_use]
+    pub fn without_privacy(mut self) -> Self {
+        self.job.privacy = None;
+        self
+    }
+
     /// Reads `text` as the job file `path`.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod aggregation;
 mod check;
 mod choice;
 mod file;
+mod privacy;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use aggregation::{AggregationSection, Suite};
 pub use choice::Choice;
 pub use file::{JobFile, JobProblem};
+pub use privacy::{PrivacySection, Unit};
 
 /// A whole job file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +40,9 @@ pub struct Job {
     /// Who sees which update.
     #[serde(default)]
     pub aggregation: AggregationSection,
+    /// What is promised about rows; nothing if it is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<PrivacySection>,
 }
 
 /// `[job]`
@@ -139,6 +144,16 @@ pub enum ModelKind {
     Cnn,
 }
 
+/// What follows a hidden layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// max(x, 0).
+    Relu,
+    /// The hyperbolic tangent: bounded, which suits clipped gradients.
+    Tanh,
+}
+
 /// `[model]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -147,13 +162,16 @@ pub struct ModelSection {
     pub kind: Option<ModelKind>,
     /// Widths of the hidden layers of an `mlp`.
     pub hidden: Vec<usize>,
+    /// What follows each hidden layer of an `mlp`; `relu` if not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Activation>,
     /// A model specification in TOML, relative to the job file.
     pub spec: Option<PathBuf>,
 }
 
 impl Default for ModelSection {
     fn default() -> Self {
-        Self { kind: None, hidden: vec![64], spec: None }
+        Self { kind: None, hidden: vec![64], activation: None, spec: None }
     }
 }
 

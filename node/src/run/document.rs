@@ -39,7 +39,7 @@ pub(super) fn round(
         late: numbers(&record.late),
         duplicates: record.duplicates,
         attempts: record.attempts,
-        train_loss: finite(record.train_loss),
+        train_loss: record.train_loss.and_then(finite),
         test_accuracy: tested.as_ref().and_then(Evaluation::accuracy),
         test_loss: tested.and_then(|tested| finite(tested.loss)),
         clipped: record.clipped_owners,
@@ -67,6 +67,12 @@ pub(super) fn line(round: &Round) -> Result<String, NodeError> {
     Ok(line)
 }
 
+/// The rounds of `rounds.jsonl`.
+pub(super) fn rounds(lines: &[String]) -> Result<Vec<Round>, NodeError> {
+    let rounds: Result<_, _> = lines.iter().map(|line| serde_json::from_str(line)).collect();
+    rounds.map_err(|source| json_error(source, "rounds.jsonl"))
+}
+
 fn json_error(source: serde_json::Error, name: &str) -> NodeError {
     NodeError::Json { path: name.into(), source }
 }
@@ -77,9 +83,7 @@ pub(super) fn summary(
     outcome: &Outcome<'_>,
     baselines: Option<&Baselines>,
 ) -> Result<Summary, NodeError> {
-    let parse = |line: &String| serde_json::from_str(line);
-    let rounds: Result<Vec<Round>, _> = outcome.lines.iter().map(parse).collect();
-    let rounds = rounds.map_err(|source| json_error(source, "rounds.jsonl"))?;
+    let rounds = rounds(outcome.lines)?;
     let (model, section) = (run.owners.model(), &run.job.job.aggregation);
     let sums = protection::secure_sum(section, &run.plan)?.map(|sums| sums.counting(&rounds));
     let transcripts = run.folder.sums();

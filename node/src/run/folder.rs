@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::store::{DirStore, read_bounded, sync_folder, write_atomic};
 use crate::error::NodeError;
+use crate::job::{JobFile, JobProblem};
 use crate::simulation::{Faults, ROOT_BYTES};
 use crate::summary::Summary;
 
@@ -44,16 +45,33 @@ pub struct Request {
     pub faults_file: Option<String>,
     /// Whether the baselines are trained too.
     pub baselines: bool,
+    /// Whether what the job promises about rows holds.
+    #[serde(default = "yes")]
+    pub privacy: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl Request {
+    /// The job.
+    ///
+    /// # Errors
+    /// [`JobProblem`] with the span of what is wrong.
+    pub fn job(&self) -> Result<JobFile, JobProblem> {
+        let job = JobFile::parse(&self.job_path, &self.job_text)?;
+        Ok(if self.privacy { job } else { job.without_privacy() })
+    }
+
     /// The command that asks for the same.
     pub fn command(&self) -> String {
         let job = self.job_path.display();
         let job = if self.job_path.is_absolute() { format!(" {job}") } else { String::new() };
         let faults =
             self.faults_file.as_ref().map_or(String::new(), |it| format!(" --faults {it}"));
-        format!("nexus run{job} --seed {}{faults}", self.seed)
+        let exact = if self.privacy { "" } else { " --no-privacy" };
+        format!("nexus run{job} --seed {}{exact}{faults}", self.seed)
     }
 }
 

@@ -4,6 +4,7 @@
 //! on from there and ends with the same bytes as one that was not.
 
 mod baseline;
+mod budgets;
 mod document;
 pub mod folder;
 mod model;
@@ -18,7 +19,7 @@ use std::path::Path;
 
 use nexus_models::weights;
 use nexus_training::{Plan, SumRecord};
-use nexus_types::{Canonical, Digest, Seed, SystemClock};
+use nexus_types::{Canonical, Digest, OwnerId, Seed, SystemClock};
 
 use crate::error::NodeError;
 use crate::job::JobFile;
@@ -27,6 +28,7 @@ use crate::simulation::{Keys, Milestone, ROOT_BYTES, Simulation};
 use crate::summary::{Round, SecureSum, Summary};
 
 use baseline::Baselines;
+use budgets::Budgets;
 use folder::{Checkpoint, Request, RunFolder, json};
 use owners::Owners;
 
@@ -60,9 +62,9 @@ impl Run {
     /// [`NodeError`] if the job or its data are wrong.
     pub fn begin(request: Request, runs: &Path, threads: usize) -> Result<Self, NodeError> {
         let clock = SystemClock::default();
-        let job = JobFile::parse(&request.job_path, &request.job_text)?;
+        let job = request.job()?;
         let prepared = Prepared::new(&job, &request)?;
-        protection::check(&job, &prepared.plan)?;
+        protection::check(&job, &prepared.plan, &prepared.owners.rows())?;
         let folder = RunFolder::create(runs, &job.job.job.name, &request)?;
         Ok(prepared.into_run(clock, folder, request, job, threads))
     }
@@ -74,7 +76,7 @@ impl Run {
     pub fn resume(folder: RunFolder, threads: usize) -> Result<Self, NodeError> {
         let clock = SystemClock::default();
         let request = folder.request()?;
-        let job = JobFile::parse(&request.job_path, &request.job_text)?;
+        let job = request.job()?;
         let prepared = Prepared::new(&job, &request)?;
         Ok(prepared.into_run(clock, folder, request, job, threads))
     }
@@ -95,7 +97,7 @@ impl Run {
             None => protection::fresh_root()?,
         };
         let keys = protection::keys(&self.job, &self.plan, root);
-        self.plan = protection::protect(&self.job, self.plan, &keys)?;
+        self.plan = protection::protect(&self.job, self.plan, &keys, &self.owners.rows())?;
         self.publish_terms()?;
         if let Some(terms) = self.plan.terms() {
             let suite = self.job.job.aggregation.suite;
@@ -104,8 +106,9 @@ impl Run {
         for warning in &warnings {
             observer.warn(warning);
         }
+        let resumed_from = found.as_ref().map(|checkpoint| count(&checkpoint.rounds));
+        self.reserve(resumed_from)?;
         let (mut simulation, mut lines) = self.simulation(keys, found.as_ref())?;
-        let resumed_from = found.map(|checkpoint| count(&checkpoint.rounds));
         observer.begun(&self.folder, self.plan.rounds, resumed_from.unwrap_or(0));
         loop {
             match simulation.advance()? {
@@ -120,6 +123,7 @@ impl Run {
                 }
             }
         }
+        self.settle(&lines)?;
         let outcome =
             Outcome { parameters: simulation.parameters(), lines: &lines, resumed_from, warnings };
         let summary = self.finish(&outcome)?;
@@ -133,6 +137,26 @@ impl Run {
         self.folder.write("plan.json", &json(&self.plan))?;
         self.folder.write("model.toml", self.owners.model().toml()?.as_bytes())?;
         self.folder.write(folder::TERMS, &terms.encode()?)
+    }
+
+    /// Pays for all rounds, before the first noise is drawn.
+    fn reserve(&self, done: Option<u32>) -> Result<(), NodeError> {
+        let Some(privacy) = self.plan.privacy() else { return Ok(()) };
+        let (names, folder) = (self.owners.names(), self.folder.path());
+        let budgets = Budgets::reserve(&self.job, names, (&self.plan, privacy), folder, done)?;
+        budgets.map_or(Ok(()), |budgets| self.owners.protect(privacy, budgets))
+    }
+
+    /// Tells the budgets what the rounds came to.
+    fn settle(&self, lines: &[String]) -> Result<(), NodeError> {
+        let (Some(budgets), Some(release)) = (self.owners.budgets(), self.plan.release()?) else {
+            return Ok(());
+        };
+        let rounds = document::rounds(lines)?;
+        let survivors = |round: &Round| round.participants.iter().copied().map(OwnerId).collect();
+        let survivors: Vec<_> =
+            rounds.iter().filter(|round| round.round > 0).map(survivors).collect();
+        budgets.settle(&release, &survivors)
     }
 
     fn keep(&self, record: &SumRecord) -> Result<(), NodeError> {

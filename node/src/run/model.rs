@@ -5,7 +5,7 @@ use nexus_types::{ModelHash, Seed};
 
 use super::owners::Classes;
 use crate::error::{NodeError, read_toml};
-use crate::job::{JobFile, ModelKind};
+use crate::job::{Activation, JobFile, ModelKind};
 
 /// The weights that a run with `seed` begins from.
 pub(super) fn initial(network: &Network<f32>, seed: &Seed) -> Vec<f32> {
@@ -125,6 +125,15 @@ impl Model {
     }
 }
 
+/// `spec` with the activation that the job asks for.
+fn activated(job: &JobFile, mut spec: ModelSpec) -> ModelSpec {
+    if job.job.model.activation == Some(Activation::Tanh) {
+        let relus = spec.layers.iter_mut().filter(|layer| matches!(layer, LayerSpec::Relu));
+        relus.for_each(|layer| *layer = LayerSpec::Tanh);
+    }
+    spec
+}
+
 fn ready(job: &JobFile, width: usize, classes: &Classes) -> Result<ModelSpec, NodeError> {
     let count = classes.as_ref().map_or(1, Vec::len);
     let kind = job.job.model.kind();
@@ -136,12 +145,14 @@ fn ready(job: &JobFile, width: usize, classes: &Classes) -> Result<ModelSpec, No
         }
         (ModelKind::Mlp, None) => {
             let spec = ModelSpec::mlp(width, &job.job.model.hidden, 1);
-            ModelSpec { loss: Loss::MeanSquaredError, ..spec }
+            activated(job, ModelSpec { loss: Loss::MeanSquaredError, ..spec })
         }
         (_, None) => return refuse("this model names a class, the label is a number"),
         (ModelKind::Logistic, Some(_)) => ModelSpec::logistic(width),
         (ModelKind::Softmax, Some(_)) => ModelSpec::softmax(width, count),
-        (ModelKind::Mlp, Some(_)) => ModelSpec::mlp(width, &job.job.model.hidden, count),
+        (ModelKind::Mlp, Some(_)) => {
+            activated(job, ModelSpec::mlp(width, &job.job.model.hidden, count))
+        }
         (ModelKind::Cnn, Some(_)) => {
             let side = width.isqrt();
             if side * side != width {

@@ -2,23 +2,28 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nexus_learning::split::{self, Split};
-use nexus_learning::{Length, LocalConfig, train_local};
+use nexus_learning::{LearningError, Length, LocalConfig, clipped_gradients, train_local};
 use nexus_models::data::{
     DataTargets, Dataset, Encoder, LabelKind, Limits, Schema, SchemaOptions, Standardisation,
     Table, builtin, read_file,
 };
-use nexus_training::{LocalResult, LocalTask};
-use nexus_types::{Digest, OwnerId, Seed};
+use nexus_privacy::accounting::Unit;
+use nexus_privacy::budget::BudgetTicket;
+use nexus_privacy::flow::{self, Clipped, Label, Principal};
+use nexus_privacy::mechanisms::clip::Clip;
+use nexus_training::{LocalResult, LocalTask, PrivacyTerms, TrainingError};
+use nexus_types::{Digest, OwnerId, Round, Seed};
 
+use super::budgets::Budgets;
 use super::model::Model;
-use super::plan::local_config;
+use super::plan::{local_config, small};
 use crate::error::NodeError;
 use crate::job::{Builtin, DataSection, JobFile, ModelKind, Target};
-use crate::simulation::Workload;
+use crate::simulation::{Trained, Workload};
 
 /// Share of rows kept back for testing unless the job says otherwise.
 const TEST_FRACTION: f64 = 0.2;
@@ -39,6 +44,14 @@ enum Source {
     Tables { schema: Schema, train: Vec<Table>, test: Vec<Table> },
 }
 
+/// What owners of a job with differential privacy need besides.
+#[derive(Debug)]
+struct Private {
+    unit: Unit,
+    clip: Clip,
+    budgets: Mutex<Option<Budgets>>,
+}
+
 /// All owners.
 #[derive(Debug)]
 pub(super) struct Owners {
@@ -49,6 +62,8 @@ pub(super) struct Owners {
     pooled: OnceLock<Dataset>,
     model: Model,
     local: LocalConfig,
+    labels: Vec<Arc<Label>>,
+    private: OnceLock<Private>,
     fingerprint: Digest,
     seed: Seed,
 }
@@ -68,14 +83,18 @@ impl Owners {
         };
         let Gathered { names, described, source, sets, width, classes, hashes } = gathered;
         let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
+        let names = own_names(job, names)?;
+        let label = |name: &String| Arc::new(Label::owned(Principal::named(name), []));
         Ok(Self {
-            names: own_names(job, names)?,
+            labels: names.iter().map(label).collect(),
+            names,
             described,
             source,
             sets,
             pooled: OnceLock::new(),
             model: Model::of(job, width, &classes)?,
             local: local_config(job)?,
+            private: OnceLock::new(),
             fingerprint: Digest::of("cipher-nexus data v1", &bytes),
             seed: *seed,
         })
@@ -146,6 +165,50 @@ impl Owners {
         self.fingerprint
     }
 
+    /// Rows of every owner to train on.
+    pub(super) fn rows(&self) -> Vec<u32> {
+        let rows = OwnerId::all(small(self.names.len())).map(|owner| self.train_rows(owner));
+        rows.map(small).collect()
+    }
+
+    /// From now on, nothing leaves an owner but what `terms` allow and `budgets` pay for.
+    pub(super) fn protect(&self, terms: &PrivacyTerms, budgets: Budgets) -> Result<(), NodeError> {
+        let clip = Clip::new(terms.clip).map_err(TrainingError::from)?;
+        let budgets = Mutex::new(Some(budgets));
+        let _ = self.private.set(Private { unit: terms.unit, clip, budgets });
+        Ok(())
+    }
+
+    /// The budgets, to be settled.
+    pub(super) fn budgets(&self) -> Option<Budgets> {
+        self.private.get()?.budgets.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn update(&self, owner: OwnerId, task: &LocalTask) -> Result<LocalResult, LearningError> {
+        let seed = self.seed.derive("owner", &[owner.0.into()]);
+        let rows = &self.sets()[owner.index()].train;
+        train_local(self.model.network(), rows, &self.local, task, &seed)
+    }
+
+    fn clipped(
+        &self,
+        private: &Private,
+        owner: OwnerId,
+        task: &LocalTask,
+    ) -> Result<Clipped, LearningError> {
+        let label = Arc::clone(&self.labels[owner.index()]);
+        match private.unit {
+            Unit::Record => {
+                let (network, rows) = (self.model.network(), &self.sets()[owner.index()].train);
+                clipped_gradients(network, rows, &task.parameters, private.clip, label)
+            }
+            Unit::Owner => {
+                let delta = self.update(owner, task)?.delta.into_iter().map(f64::from).collect();
+                Ok(flow::Private::<Vec<f64>>::new(delta, label).clip_whole(private.clip))
+            }
+        }
+    }
+
     fn train_rows(&self, owner: OwnerId) -> usize {
         match &self.source {
             Source::Encoded => self.sets()[owner.index()].train.rows(),
@@ -173,12 +236,21 @@ impl Workload for Owners {
         Ok(self.model.initial(&self.seed))
     }
 
-    fn train(&self, owner: OwnerId, task: &LocalTask) -> Result<LocalResult, String> {
+    fn train(&self, owner: OwnerId, task: &LocalTask) -> Result<Trained, String> {
         self.prepare(&task.summary).map_err(|error| error.to_string())?;
-        let seed = self.seed.derive("owner", &[owner.0.into()]);
-        let rows = &self.sets()[owner.index()].train;
-        train_local(self.model.network(), rows, &self.local, task, &seed)
-            .map_err(|error| error.to_string())
+        let trained = match self.private.get() {
+            Some(private) => self.clipped(private, owner, task).map(Trained::Clipped),
+            None => self.update(owner, task).map(Trained::Update),
+        };
+        trained.map_err(|error| error.to_string())
+    }
+
+    fn ticket(&self, owner: OwnerId, round: Round) -> Result<BudgetTicket, String> {
+        let ticket = || {
+            let budgets = &self.private.get()?.budgets;
+            budgets.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.ticket(owner, round)
+        };
+        ticket().ok_or_else(|| format!("the budget has nothing left for round {round}"))
     }
 
     fn duration(&self, owner: OwnerId) -> Duration {

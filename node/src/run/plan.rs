@@ -55,7 +55,7 @@ fn help(error: &TrainingError) -> Option<String> {
     masked.then(|| "masked sums need several owners; `suite = \"clear\"` masks nothing".into())
 }
 
-fn small(count: usize) -> u32 {
+pub(super) fn small(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use getrandom::SysRng;
 use getrandom::rand_core::TryRng;
 use nexus_mpc::aggregation::secagg_plus;
-use nexus_training::{EngineTerms, JobTerms, Plan, Protection};
+use nexus_privacy::accounting::{self, FILTER_SHARE};
+use nexus_training::{EngineTerms, JobTerms, Plan, PrivacyTerms, Protection, TrainingError};
 
 use crate::error::NodeError;
-use crate::job::{AggregationSection, JobFile, Suite};
+use crate::job::{AggregationSection, JobFile, PrivacySection, Suite};
 use crate::simulation::{Keys, ROOT_BYTES};
 use crate::summary::{Assumed, Committee, SecureSum};
 
@@ -29,31 +30,96 @@ pub(super) fn keys(job: &JobFile, plan: &Plan, root: [u8; ROOT_BYTES]) -> Keys {
 }
 
 /// Whether `plan` can be put under the terms that the job asks for, whatever the keys are.
-pub(super) fn check(job: &JobFile, plan: &Plan) -> Result<(), NodeError> {
-    protect(job, plan.clone(), &keys(job, plan, [0; ROOT_BYTES])).map(drop)
+pub(super) fn check(job: &JobFile, plan: &Plan, rows: &[u32]) -> Result<(), NodeError> {
+    protect(job, plan.clone(), &keys(job, plan, [0; ROOT_BYTES]), rows).map(drop)
 }
 
 /// `plan` under the terms that the job asks for.
-pub(super) fn protect(job: &JobFile, mut plan: Plan, keys: &Keys) -> Result<Plan, NodeError> {
+pub(super) fn protect(
+    job: &JobFile,
+    mut plan: Plan,
+    keys: &Keys,
+    rows: &[u32],
+) -> Result<Plan, NodeError> {
     let section = &job.job.aggregation;
-    let Some(engine) = engine(section, keys) else { return Ok(plan) };
+    let Some(mut engine) = engine(section, keys) else { return Ok(plan) };
+    let n_min = n_min(job, &engine, &plan);
+    let refuse = |error| refused(job, &error);
+    let privacy = privacy(job, &plan, &mut engine, n_min, rows).map_err(refuse)?;
     let terms = JobTerms {
         job: plan.job,
         coordinator: keys.coordinator().public(),
         owners: Keys::public(keys.owners()),
-        n_min: n_min(section, &engine, &plan),
+        n_min,
         attempts: section.max_attempts(),
-        clip: section.clip(),
+        clip: privacy.as_ref().map_or_else(|| section.clip(), |privacy| privacy.clip),
         engine,
+        privacy,
     };
     plan.protection = Protection::Masked(Arc::new(terms));
     plan.check().map_err(|error| refused(job, &error))?;
     Ok(plan)
 }
 
-/// Fewest owners in a sum of the run.
-fn n_min(section: &AggregationSection, engine: &EngineTerms, plan: &Plan) -> u32 {
-    section.n_min.unwrap_or_else(|| plan.needed().max(engine.fewest(plan.asked())))
+/// Fewest owners in a sum of the run. With noise it is most of them, for the noise is sized so that the
+/// fewest are enough.
+fn n_min(job: &JobFile, engine: &EngineTerms, plan: &Plan) -> u32 {
+    let fewest = plan.needed().max(engine.fewest(plan.asked()));
+    let most = job.job.privacy.as_ref().map(|_| (4 * plan.asked()).div_ceil(5));
+    job.job.aggregation.n_min.unwrap_or_else(|| fewest.max(most.unwrap_or_default()))
+}
+
+/// What the job promises about rows, and the packing that its noise needs.
+fn privacy(
+    job: &JobFile,
+    plan: &Plan,
+    engine: &mut EngineTerms,
+    n_min: u32,
+    rows: &[u32],
+) -> Result<Option<PrivacyTerms>, TrainingError> {
+    let Some(section) = &job.job.privacy else { return Ok(None) };
+    let PrivacySection { epsilon, delta, local, .. } = *section;
+    let noise =
+        accounting::Plan::calibrated(1.0, plan.rounds.into(), epsilon, FILTER_SHARE * delta)?;
+    let terms = PrivacyTerms {
+        unit: section.unit.into(),
+        epsilon,
+        delta,
+        clip: section.clip(),
+        // Budgets count in steps of 2^-40, rounded up.
+        multiplier: noise.sigma * (1.0 + 1e-6),
+        rate: 1.0,
+        colluding: if local { 0 } else { section.colluders(plan.asked()) },
+        local,
+        rows: rows.to_vec(),
+        step: section.learning_rate(),
+    };
+    pack(&terms, plan, engine, n_min)?;
+    Ok(Some(terms))
+}
+
+/// Packs as many values into an element of the ring as the noise leaves room for.
+fn pack(
+    terms: &PrivacyTerms,
+    plan: &Plan,
+    engine: &mut EngineTerms,
+    n_min: u32,
+) -> Result<(), TrainingError> {
+    let fits = |engine: &EngineTerms| {
+        terms.release_within(plan.parameters as usize, n_min, engine.limit(plan.asked())?)
+    };
+    let tight = engine.clone();
+    if let EngineTerms::Nx { packing: packing @ None, .. } = engine {
+        let with = |values| {
+            let mut engine = tight.clone();
+            if let EngineTerms::Nx { packing, .. } = &mut engine {
+                *packing = Some(values);
+            }
+            engine
+        };
+        *packing = [4, 3, 2].into_iter().find(|values| fits(&with(*values)).is_ok()).or(Some(1));
+    }
+    fits(engine).map(drop)
 }
 
 fn engine(section: &AggregationSection, keys: &Keys) -> Option<EngineTerms> {

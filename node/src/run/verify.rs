@@ -14,7 +14,6 @@ use super::model::initial;
 use super::plan::job_id;
 use super::store::read_bounded;
 use crate::error::{NodeError, read_toml};
-use crate::job::JobFile;
 
 /// Bytes of a plan, of terms, of the record of a sum, and of a model's weights with their names.
 const MAX_PLAN_BYTES: u64 = 1 << 20;
@@ -60,7 +59,7 @@ pub fn verify(folder: &RunFolder) -> Result<Verified, NodeError> {
         .map_err(|source| NodeError::Json { path, source })?;
     let spec: ModelSpec = read_toml(&folder.path().join("model.toml"))?;
     let request = folder.request()?;
-    let job = JobFile::parse(&request.job_path, &request.job_text)?;
+    let job = request.job()?;
     // The job that owners signed for is this one, and the plan is its.
     let job = job_id(&job, spec.hash()?);
     if terms.job != job || plan.job != job {

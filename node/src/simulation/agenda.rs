@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use nexus_learning::parallel;
-use nexus_training::{LocalResult, LocalTask};
+use nexus_training::LocalTask;
 use nexus_types::{MemberId, OwnerId, Party, Timestamp};
+
+use super::Trained;
 
 /// A training under way. Its result is computed when it is needed, or before.
 #[derive(Debug)]
 pub(super) struct Training {
     pub(super) owner: OwnerId,
     pub(super) task: LocalTask,
-    pub(super) result: Option<Result<LocalResult, String>>,
+    pub(super) result: Option<Result<Trained, String>>,
 }
 
 /// Something that will happen.
@@ -64,7 +66,7 @@ impl Agenda {
     pub(super) fn train_due(
         &mut self,
         threads: usize,
-        train: impl Fn(&Training) -> Result<LocalResult, String> + Sync,
+        train: impl Fn(&Training) -> Result<Trained, String> + Sync,
     ) {
         let due = self.entries.first_key_value().map(|(_, entry)| entry);
         if !matches!(due, Some(Appointment::Train(Training { result: None, .. }))) {

@@ -19,6 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexus_mpc::Identity;
+use nexus_privacy::budget::BudgetTicket;
+use nexus_privacy::flow::Clipped;
 use nexus_training::{
     Coordinator, CoordinatorEffect, CoordinatorEvent, DropReason, Dropped, LocalResult, LocalTask,
     Member, MemberEffect, Participant, ParticipantEffect, ParticipantEvent, Peer, Plan, Restored,
@@ -60,10 +62,35 @@ pub trait Workload: Sync {
     ///
     /// # Errors
     /// Why the owner declines, in words.
-    fn train(&self, owner: OwnerId, task: &LocalTask) -> Result<LocalResult, String>;
+    fn train(&self, owner: OwnerId, task: &LocalTask) -> Result<Trained, String>;
+
+    /// What the noise of `owner` in `round` is paid with.
+    ///
+    /// # Errors
+    /// Why the owner declines, in words.
+    fn ticket(&self, owner: OwnerId, round: Round) -> Result<BudgetTicket, String> {
+        Err(format!("{owner} has no budget for round {round}"))
+    }
 
     /// How long `owner` trains, in virtual time.
     fn duration(&self, owner: OwnerId) -> Duration;
+}
+
+/// What training came to.
+pub enum Trained {
+    /// An update, as it is.
+    Update(LocalResult),
+    /// A clipped sum that needs noise.
+    Clipped(Clipped),
+}
+
+impl std::fmt::Debug for Trained {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Update(_) => "Update(..)",
+            Self::Clipped(_) => "Clipped(..)",
+        })
+    }
 }
 
 /// What a simulation came to.
@@ -341,13 +368,30 @@ impl<'a, W: Workload> Simulation<'a, W> {
     fn trained(&mut self, training: Training) -> Result<(), SimulationError> {
         let Training { owner, task, result } = training;
         let event = match result.unwrap_or_else(|| self.workload.train(owner, &task)) {
-            Ok(mut result) => {
+            Ok(Trained::Update(mut result)) => {
                 self.faults.poison(owner, task.id, &mut result.delta);
                 ParticipantEvent::Trained(task.id, result)
             }
+            Ok(Trained::Clipped(clipped)) => match self.workload.ticket(owner, task.id.round) {
+                Ok(ticket) => return self.release(owner, task.id, clipped, ticket),
+                Err(reason) => ParticipantEvent::Failed(task.id, reason),
+            },
             Err(reason) => ParticipantEvent::Failed(task.id, reason),
         };
         self.participate(owner, event)
+    }
+
+    /// Gives an owner's machine a clipped sum.
+    fn release(
+        &mut self,
+        owner: OwnerId,
+        id: TaskId,
+        clipped: Clipped,
+        ticket: BudgetTicket,
+    ) -> Result<(), SimulationError> {
+        let Some(machine) = &mut self.owners[owner.index()].machine else { return Ok(()) };
+        let effects = machine.release(&mut self.random, id, clipped, ticket)?;
+        self.act(owner, effects)
     }
 
     fn coordinate(&mut self, event: CoordinatorEvent<'_>) -> Result<(), SimulationError> {
@@ -423,7 +467,16 @@ impl<'a, W: Workload> Simulation<'a, W> {
         event: ParticipantEvent<'_>,
     ) -> Result<(), SimulationError> {
         let Some(machine) = &mut self.owners[owner.index()].machine else { return Ok(()) };
-        for effect in machine.step(&mut self.random, event)? {
+        let effects = machine.step(&mut self.random, event)?;
+        self.act(owner, effects)
+    }
+
+    fn act(
+        &mut self,
+        owner: OwnerId,
+        effects: Vec<ParticipantEffect>,
+    ) -> Result<(), SimulationError> {
+        for effect in effects {
             match effect {
                 ParticipantEffect::Summarise => {
                     let event = match self.workload.summarise(owner) {

@@ -77,6 +77,7 @@ fn plan() -> Plan {
         n_min: 2,
         attempts: 2,
         clip: 64.0,
+        privacy: None,
         engine,
     };
     Plan {

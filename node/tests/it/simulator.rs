@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cipher_nexus::simulation::{
     CommitteeFaults, CoordinatorFaults, Faults, Keys, Milestone, NetworkFaults, OwnerFaults,
-    Simulation, SimulationError, Workload,
+    Simulation, SimulationError, Trained, Workload,
 };
 use nexus_training::{
     EngineTerms, JobTerms, LocalResult, LocalTask, Plan, Protection, Rule, Strategy, TrainingError,
@@ -30,15 +30,15 @@ impl Workload for Pull {
         Ok(vec![0.0; 3])
     }
 
-    fn train(&self, owner: OwnerId, task: &LocalTask) -> Result<LocalResult, String> {
+    fn train(&self, owner: OwnerId, task: &LocalTask) -> Result<Trained, String> {
         let goal = owner.0 as f32;
-        Ok(LocalResult {
+        Ok(Trained::Update(LocalResult {
             delta: task.parameters.iter().map(|value| 0.5 * (goal - value)).collect(),
             examples: 10,
             loss_sum: 1.0,
             steps: 1,
             displacement: 0.5,
-        })
+        }))
     }
 
     fn duration(&self, owner: OwnerId) -> Duration {
@@ -86,6 +86,7 @@ fn protected(seed: u64, plan: Plan) -> (Plan, Keys) {
         n_min: 3,
         attempts: 3,
         clip: 16.0,
+        privacy: None,
         engine: EngineTerms::Nx {
             members: Keys::public(keys.members()),
             packing: Some(1),

@@ -4,6 +4,9 @@ use std::fmt;
 
 use nexus_mpc::aggregation::SumError;
 use nexus_mpc::quantise::QuantiseError;
+use nexus_privacy::accounting::AccountingError;
+use nexus_privacy::flow::FlowError;
+use nexus_privacy::mechanisms::MechanismError;
 use nexus_types::{CodecError, MemberId, Round};
 
 use crate::record::Dropped;
@@ -139,6 +142,15 @@ pub enum TrainingError {
     /// A number cannot be written as the integers of a masked sum.
     #[error(transparent)]
     Quantise(#[from] QuantiseError),
+    /// A sum cannot be made private as the job asks.
+    #[error(transparent)]
+    Mechanism(#[from] MechanismError),
+    /// A contribution cannot be made private.
+    #[error(transparent)]
+    Flow(#[from] FlowError),
+    /// A promise of privacy has no figure.
+    #[error(transparent)]
+    Accounting(#[from] AccountingError),
     /// The machine needs the key of its party for masked sums.
     #[error("a job with masked sums needs the key of its {party}")]
     NoIdentity {

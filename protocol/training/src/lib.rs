@@ -201,7 +201,7 @@ pub use replay::{Replay, ReplayError, Replayed};
 pub use rule::Rule;
 pub use secure::{
     EngineManifest, EngineTerms, JobTerms, MAX_SUM_ATTEMPTS, MIN_SUM_OWNERS, Manifest,
-    ManifestRefusal, Member, MemberAnswer, MemberEffect, MemberRefusal, MemberTask, SignedManifest,
-    SignedPacketKey, SumRecord,
+    ManifestRefusal, Member, MemberAnswer, MemberEffect, MemberRefusal, MemberTask, PrivacyTerms,
+    Release, SignedManifest, SignedPacketKey, SumRecord,
 };
 pub use strategy::Strategy;

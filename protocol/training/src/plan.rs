@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TrainingError;
 use crate::rule::Rule;
-use crate::secure::{JobTerms, Payload};
+use crate::secure::{JobTerms, Payload, PrivacyTerms, Release};
 use crate::strategy::Strategy;
 
 /// The largest weight an owner can have: 2^31 - 1.
@@ -96,6 +96,20 @@ impl Plan {
         }
     }
 
+    /// What the job promises, if it has differential privacy.
+    pub fn privacy(&self) -> Option<&PrivacyTerms> {
+        self.terms()?.privacy.as_ref()
+    }
+
+    /// How the sums of a round are made private, if they are.
+    ///
+    /// # Errors
+    /// [`TrainingError::Mechanism`] if there is no room for the noise.
+    pub fn release(&self) -> Result<Option<Release>, TrainingError> {
+        let Some((terms, privacy)) = self.terms().zip(self.privacy()) else { return Ok(None) };
+        privacy.release(self, terms, self.asked()).map(Some)
+    }
+
     /// Whether the coordinator sees updates.
     pub(crate) const fn is_clear(&self) -> bool {
         matches!(self.protection, Protection::Clear)
@@ -104,7 +118,8 @@ impl Plan {
     /// Whether owners are asked for statistics, or at least for their weight, before there is a
     /// model.
     pub(crate) fn summarises(&self) -> bool {
-        let weighs = self.terms().is_some() && self.weighting == Weighting::Examples;
+        let weighs = self.terms().is_some_and(|terms| terms.privacy.is_none())
+            && self.weighting == Weighting::Examples;
         self.statistics > 0 || weighs
     }
 
@@ -153,6 +168,7 @@ impl Plan {
             return refuse(self.strategy.name(), reason);
         }
         terms.check(self.owners, self.asked())?;
+        terms.check_privacy(self)?;
         let payload = Payload::new(self, terms, self.asked(), 1.0)?;
         // Eight bytes a word and one word a value is the worst; packets are small beside it.
         let got = 8 * payload.values() as u64 + MASKED_FRAME_BYTES;

@@ -135,9 +135,10 @@ pub struct RoundRecord {
     pub duplicates: u32,
     /// Messages from parties that were not asked, or about what is not being asked.
     pub strays: u32,
-    /// Sum of the losses the participants report over the number of examples they report.
-    pub train_loss: f64,
-    /// Optimiser steps of the participants.
+    /// Sum of the losses the participants report over the number of examples they report; `None`
+    /// where they report none, as with differential privacy.
+    pub train_loss: Option<f64>,
+    /// Optimiser steps of the participants, as far as they report any.
     pub steps: u64,
     /// Bytes of all messages received.
     pub bytes_up: u64,

@@ -18,7 +18,7 @@ const DELTA_BITS: i32 = 63;
 const FLOAT_SLACK: f64 = 1e-12;
 
 /// Of a budget's delta, what the filter itself uses; the rest is for charges of delta.
-const FILTER_SHARE: f64 = 0.99;
+pub const FILTER_SHARE: f64 = 0.99;
 
 /// Of the filter's delta, what the planned order gets.
 const PLANNED_WEIGHT: f64 = 0.75;

@@ -8,7 +8,9 @@ mod plan;
 mod pld;
 pub mod rdp;
 
-pub use charge::{Charge, Cost, Currency, Filter, Mechanism, Split, Unit, planned_order};
+pub use charge::{
+    Charge, Cost, Currency, FILTER_SHARE, Filter, Mechanism, Split, Unit, planned_order,
+};
 pub use gaussian::GaussianDp;
 pub use plan::{Figure, Plan};
 pub use pld::{GRID, PrivacyLoss};

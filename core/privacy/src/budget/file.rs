@@ -8,7 +8,7 @@ use nexus_types::{Canonical, Digest};
 
 use super::entry::at_most;
 use super::{
-    BudgetError, Damage, ENTRIES_MAX, Entry, Head, Ledger, Realised, Reservation,
+    Booking, BudgetError, Damage, ENTRIES_MAX, Entry, Head, Ledger, Realised, Reservation,
     SettlementProblem, Terms,
 };
 use crate::accounting::Plan;
@@ -93,6 +93,32 @@ impl BudgetFile {
         let (id, unit) = (self.ledger.head().entries, charge.unit);
         self.append(Entry::Reserve { purpose: purpose.to_owned(), rounds, charge })?;
         Ok(Reservation { id, rounds, issued: 0, plan: hash, unit, multiplier: plan.sigma })
+    }
+
+    /// Takes up the newest reservation of the same plan that is still open, after a crash, by someone
+    /// who knows that `issued` rounds have had their ticket. What was drawn for a later round must
+    /// not have been released.
+    ///
+    /// # Errors
+    /// [`BudgetError::BadSettlement`] if there is none that is open, or it has fewer rounds.
+    pub fn resume(
+        &self,
+        plan: Plan,
+        delta_add: f64,
+        hash: Digest,
+        issued: u32,
+    ) -> Result<Reservation, BudgetError> {
+        let charge = self.ledger.charge(plan, delta_add, hash)?;
+        let open = |booking: &&Booking| booking.realised.is_none() && booking.charge == charge;
+        let refuse = |problem| BudgetError::BadSettlement { id: 0, problem };
+        let booking = self.ledger.bookings().iter().rev().find(open);
+        let booking = booking.ok_or_else(|| refuse(SettlementProblem::NotOpen))?;
+        if issued > booking.rounds {
+            return Err(refuse(SettlementProblem::TooManyRounds));
+        }
+        let Booking { id, rounds, .. } = *booking;
+        let (unit, multiplier) = (charge.unit, plan.sigma);
+        Ok(Reservation { id, rounds, issued, plan: hash, unit, multiplier })
     }
 
     /// Ends a plan at what it came to. Rounds for which a ticket was handed out must be among

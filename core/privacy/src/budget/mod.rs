@@ -189,6 +189,18 @@ impl Reservation {
         self.id
     }
 
+    /// How many rounds have had a ticket.
+    pub fn issued(&self) -> u32 {
+        self.issued
+    }
+
+    /// The ticket of the latest round once more: for another attempt at a sum of which the first
+    /// attempt can no longer be opened. Masked sums are such: whoever helps to open one sum of a round
+    /// helps with no other.
+    pub fn again(&self) -> Option<BudgetTicket> {
+        (self.issued > 0).then(|| BudgetTicket::issue(self.plan, self.unit, self.multiplier))
+    }
+
     /// The ticket of the next round; none after the last.
     pub fn next_round(&mut self) -> Option<BudgetTicket> {
         (self.issued < self.rounds).then(|| {

@@ -43,7 +43,7 @@ pub(super) struct Figures {
     pub(super) clipped: Vec<OwnerId>,
     pub(super) clipped_owners: u32,
     pub(super) updates: u32,
-    pub(super) train_loss: f64,
+    pub(super) train_loss: Option<f64>,
     pub(super) steps: u64,
 }
 
@@ -122,7 +122,7 @@ impl Intake {
             clipped_owners: u32::try_from(clipped.len()).unwrap_or(u32::MAX),
             clipped,
             updates: self.updates,
-            train_loss: losses / examples as f64,
+            train_loss: Some(losses / examples as f64),
             steps: taken.fold(0, |sum, t| sum.saturating_add(t.steps)),
         }
     }

@@ -642,7 +642,7 @@ impl Coordinator {
     fn absorb_sum(&mut self, now: Timestamp, open: OpenSum, opened: &Opened) -> Outcome {
         let (round, terms) = (open.round, self.terms()?);
         let payload = Payload::of(&self.plan, &terms, open.manifest())?;
-        let totals = payload.decode(&opened.sum, survivors(opened))?;
+        let totals = payload.decode(&terms, &opened.sum, &opened.survivors)?;
         self.state.server.absorb(&self.plan, &totals, survivors(opened));
         opened.survivors.iter().for_each(|owner| self.state.accepted[owner.index()] = round);
         let dropped = open.dropped(opened, now);
@@ -682,14 +682,14 @@ fn survivors(opened: &Opened) -> u32 {
 }
 
 fn figures(opened: &Opened, totals: Option<&Totals>) -> Figures {
-    let mean = |totals: &Totals| totals.losses / totals.examples;
+    let said = totals.and_then(|totals| totals.figures);
     Figures {
         participants: opened.survivors.clone(),
         clipped: Vec::new(),
-        clipped_owners: totals.map_or(0, |totals| totals.clipped),
-        updates: u32::try_from(opened.survivors.len()).unwrap_or(u32::MAX),
-        train_loss: totals.map_or(0.0, mean),
-        steps: totals.map_or(0, |totals| totals.steps),
+        clipped_owners: said.map_or(0, |said| said.clipped),
+        updates: survivors(opened),
+        train_loss: said.map(|said| said.losses / said.examples),
+        steps: said.map_or(0, |said| said.steps),
     }
 }
 

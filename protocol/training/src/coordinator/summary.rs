@@ -71,7 +71,7 @@ impl OpenSummary {
             clipped: Vec::new(),
             clipped_owners: 0,
             updates: self.count(),
-            train_loss: 0.0,
+            train_loss: None,
             steps: 0,
         };
         let dropped = self.missing(now);

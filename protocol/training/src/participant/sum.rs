@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use nexus_privacy::budget::BudgetTicket;
+use nexus_privacy::flow::Clipped;
 use nexus_types::{Canonical, CryptoRng, Digest};
 
 use super::{
@@ -106,7 +108,10 @@ impl Participant {
         correction: Option<&[f32]>,
     ) -> Outcome {
         let Some((part, terms)) = self.part_of(update.id) else { return Ok(Effects::new()) };
-        match Payload::of(&self.plan, terms, &part.manifest)?.encode(&self.plan, update) {
+        let Payload::Exact(layout) = Payload::of(&self.plan, terms, &part.manifest)? else {
+            return self.decline(update.id, "the job takes sums with noise, and this has none");
+        };
+        match layout.encode(&self.plan, update) {
             Ok(encoded) => {
                 if let Some((correction, steer)) = correction.zip(encoded.steer.as_deref()) {
                     self.state.pending = Some(next_control(correction, steer));
@@ -117,10 +122,43 @@ impl Participant {
         }
     }
 
-    /// Masks `values` and sends them. What is sent is kept: masks are used once.
+    /// Takes the result of [`ParticipantEffect::Train`] in a job with differential privacy: the sum
+    /// that was clipped as the job says, and what its noise is paid with. Ignored if the coordinator has
+    /// asked for something newer since; the ticket is spent all the same.
+    ///
+    /// # Errors
+    /// As [`Participant::step`].
+    pub fn release(
+        &mut self,
+        rng: &mut dyn CryptoRng,
+        id: TaskId,
+        clipped: Clipped,
+        ticket: BudgetTicket,
+    ) -> Outcome {
+        if id != self.state.newest || self.state.work.take_if(|work| work.id == id).is_none() {
+            return Ok(Effects::new());
+        }
+        let Some((part, terms)) = self.part_of(id) else { return Ok(Effects::new()) };
+        let Payload::Private(release) = Payload::of(&self.plan, terms, &part.manifest)? else {
+            return self.decline(id, "the job promises no privacy, and this is for one that does");
+        };
+        self.send_masked(|machine| {
+            Ok(Arc::clone(release.mask(clipped, ticket, machine, rng)?.message()))
+        })
+    }
+
+    /// Masks `values` and sends them.
     fn contribute(&mut self, rng: &mut dyn CryptoRng, values: &[i64]) -> Outcome {
+        self.send_masked(|machine| Ok(machine.contribute(rng, values)?))
+    }
+
+    /// Sends what `mask` makes. It is kept: masks are used once.
+    fn send_masked(
+        &mut self,
+        mask: impl FnOnce(&mut Contributor) -> Result<Arc<[u8]>, TrainingError>,
+    ) -> Outcome {
         let masked = self.machine(|_| None).and_then(|mut machine| {
-            let message = machine.contribute(rng, values)?;
+            let message = mask(&mut machine)?;
             Ok((machine, message))
         });
         let (machine, message) = match masked {

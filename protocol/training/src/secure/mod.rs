@@ -6,6 +6,7 @@ mod ledger;
 mod manifest;
 mod member;
 mod payload;
+mod private;
 mod record;
 mod terms;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 pub use ledger::ManifestRefusal;
 pub use manifest::{EngineManifest, Manifest, SignedManifest, SignedPacketKey};
 pub use member::{Member, MemberAnswer, MemberEffect, MemberRefusal, MemberTask};
+pub use private::{PrivacyTerms, Release};
 pub use record::SumRecord;
 pub use terms::{EngineTerms, JobTerms, MAX_SUM_ATTEMPTS, MIN_SUM_OWNERS};
 

@@ -6,10 +6,15 @@
 //! │ update, P integers   │ SCAFFOLD: P integers  │ figures, each in several small limbs │
 //! └──────────────────────┴───────────────────────┴──────────────────────────────────────┘
 //! ```
+//!
+//! In a job with differential privacy it is P integers with noise and nothing else: [`Release`].
 
+use nexus_mpc::aggregation::SumError;
 use nexus_mpc::quantise::{Quantiser, wide};
+use nexus_types::OwnerId;
 
 use super::manifest::Manifest;
+use super::private::Release;
 use super::terms::JobTerms;
 use crate::error::TrainingError;
 use crate::message::{TaskId, Update};
@@ -18,9 +23,18 @@ use crate::plan::Plan;
 /// Weight, examples, loss, steps, clipped.
 const FIGURES: usize = 5;
 
-/// How the integers of a round are laid out. Equal at all parties of a sum.
+/// What the integers of a round are. Equal at all parties of a sum.
 #[derive(Clone, Debug)]
-pub(crate) struct Payload {
+pub(crate) enum Payload {
+    /// Updates and figures, as they are.
+    Exact(Box<Layout>),
+    /// Clipped sums with noise.
+    Private(Box<Release>),
+}
+
+/// How exact integers are laid out.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
     parameters: usize,
     control: bool,
     limit: i64,
@@ -39,6 +53,13 @@ pub(crate) struct Totals {
     pub(crate) update: Vec<f64>,
     /// SCAFFOLD: the sum of what moves the control variate.
     pub(crate) steers: Option<Vec<f64>>,
+    /// What else the owners said; `None` where that would have to be private.
+    pub(crate) figures: Option<Figures>,
+}
+
+/// Totals that go with the updates.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Figures {
     pub(crate) examples: f64,
     pub(crate) losses: f64,
     pub(crate) steps: u64,
@@ -62,13 +83,52 @@ impl Payload {
         Self::new(plan, terms, manifest.asked(), manifest.weight_unit)
     }
 
-    /// The layout for a sum over up to `owners` owners, whose weights are multiples of `unit`.
+    /// The same for a sum over up to `owners` owners, whose weights are multiples of `unit`.
     pub(crate) fn new(
         plan: &Plan,
         terms: &JobTerms,
         owners: u32,
         unit: f64,
     ) -> Result<Self, TrainingError> {
+        Ok(match &terms.privacy {
+            None => Self::Exact(Box::new(Layout::new(plan, terms, owners, unit)?)),
+            Some(privacy) => Self::Private(Box::new(privacy.release(plan, terms, owners)?)),
+        })
+    }
+
+    /// Integers per owner.
+    pub(crate) fn values(&self) -> usize {
+        match self {
+            Self::Exact(layout) => layout.values(),
+            Self::Private(release) => release.grid.dimension(),
+        }
+    }
+
+    /// What the sum of the integers of `survivors` says.
+    ///
+    /// # Errors
+    /// As [`Layout::decode`].
+    pub(crate) fn decode(
+        &self,
+        terms: &JobTerms,
+        sum: &[i64],
+        survivors: &[OwnerId],
+    ) -> Result<Totals, TrainingError> {
+        match (self, &terms.privacy) {
+            (Self::Private(release), Some(privacy)) => {
+                let update = privacy.update(&release.grid, sum, survivors);
+                Ok(Totals { update, steers: None, figures: None })
+            }
+            (Self::Exact(layout), _) => {
+                layout.decode(sum, u32::try_from(survivors.len()).unwrap_or(u32::MAX))
+            }
+            (Self::Private(_), None) => Err(SumError::OutOfTurn.into()),
+        }
+    }
+}
+
+impl Layout {
+    fn new(plan: &Plan, terms: &JobTerms, owners: u32, unit: f64) -> Result<Self, TrainingError> {
         let limit = terms.engine.limit(owners)?;
         Ok(Self {
             parameters: plan.parameters as usize,
@@ -81,8 +141,7 @@ impl Payload {
         })
     }
 
-    /// Integers per owner.
-    pub(crate) fn values(&self) -> usize {
+    fn values(&self) -> usize {
         let vectors = if self.control { 2 } else { 1 };
         vectors * self.parameters + FIGURES * self.limbs
     }
@@ -121,7 +180,7 @@ impl Payload {
     /// # Errors
     /// [`TrainingError::Figures`] if the figures are not those of `survivors` honest owners: one
     /// of them could make the weights vanish and the step explode.
-    pub(crate) fn decode(&self, sum: &[i64], survivors: u32) -> Result<Totals, TrainingError> {
+    fn decode(&self, sum: &[i64], survivors: u32) -> Result<Totals, TrainingError> {
         let (update, rest) = sum.split_at(self.parameters.min(sum.len()));
         let control = if self.control { self.parameters.min(rest.len()) } else { 0 };
         let (steers, figures) = rest.split_at(control);
@@ -139,10 +198,12 @@ impl Payload {
         Ok(Totals {
             update,
             steers: self.control.then(|| self.quantiser.dequantise(steers)),
-            examples: figure(1),
-            losses: figure(2),
-            steps: whole(figure(3)),
-            clipped: u32::try_from(whole(figure(4))).unwrap_or(u32::MAX),
+            figures: Some(Figures {
+                examples: figure(1),
+                losses: figure(2),
+                steps: whole(figure(3)),
+                clipped: u32::try_from(whole(figure(4))).unwrap_or(u32::MAX),
+            }),
         })
     }
 }

@@ -7,8 +7,9 @@ use nexus_mpc::sharing::Layout;
 use nexus_types::limits::MAX_OWNERS;
 use nexus_types::{Canonical, JobId, OwnerId};
 
+use super::private::PrivacyTerms;
 use crate::error::TrainingError;
-use crate::plan::in_range;
+use crate::plan::{Plan, in_range};
 
 /// Most attempts at one round: each opens another sum over the same model.
 pub const MAX_SUM_ATTEMPTS: u32 = 16;
@@ -39,6 +40,8 @@ pub struct JobTerms {
     pub clip: f64,
     /// How sums are masked.
     pub engine: EngineTerms,
+    /// Differential privacy; `None` if sums are exact.
+    pub privacy: Option<PrivacyTerms>,
 }
 
 /// How sums are masked.
@@ -64,8 +67,8 @@ pub enum EngineTerms {
 
 impl Canonical for JobTerms {
     const DOMAIN: &'static str = "nexus/training/terms";
-    const VERSION: u8 = 1;
-    const MAX_BYTES: usize = 32 * MAX_OWNERS as usize + (1 << 14);
+    const VERSION: u8 = 2;
+    const MAX_BYTES: usize = 36 * MAX_OWNERS as usize + (1 << 14);
 }
 
 impl EngineTerms {
@@ -191,6 +194,14 @@ impl JobTerms {
         self.engine.limit(owners)?;
         self.engine.limit(asked)?;
         Ok(())
+    }
+
+    /// Checks what the job promises its owners.
+    ///
+    /// # Errors
+    /// [`TrainingError`] names what is impossible, or not kept.
+    pub(crate) fn check_privacy(&self, plan: &Plan) -> Result<(), TrainingError> {
+        self.privacy.as_ref().map_or(Ok(()), |privacy| privacy.check(plan, self))
     }
 
     /// The key of `owner`.

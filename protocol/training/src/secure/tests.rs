@@ -54,6 +54,7 @@ fn plan(accepted: Accepted) -> Plan {
         n_min: accepted.n_min,
         attempts: 2,
         clip: 8.0,
+        privacy: None,
         engine: EngineTerms::Nx {
             members: public(accepted.members, 4),
             packing: Some(1),

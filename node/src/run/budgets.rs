@@ -1,0 +1,145 @@
+//! The owners' budgets: paid before the first noise is drawn, settled when the run has ended.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use nexus_privacy::accounting::{self, Cost, Currency, Split};
+use nexus_privacy::budget::{BudgetFile, BudgetTicket, Realised, Reservation, Terms};
+use nexus_training::{Plan, PrivacyTerms, Release, TrainingError};
+use nexus_types::{OwnerId, Round};
+
+use crate::error::NodeError;
+use crate::job::{JobFile, PrivacySection};
+
+/// One budget for each owner, with what this run has reserved in it.
+#[derive(Debug)]
+pub(super) struct Budgets {
+    accounts: Vec<Mutex<Account>>,
+    rate: f64,
+}
+
+#[derive(Debug)]
+struct Account {
+    file: BudgetFile,
+    reservation: Reservation,
+}
+
+/// What a run asks each budget for.
+#[derive(Debug)]
+struct Request<'a> {
+    purpose: &'a str,
+    plan: accounting::Plan,
+    failure: f64,
+    hash: nexus_types::Digest,
+    /// Rounds that have had their tickets, if the run goes on.
+    done: Option<u32>,
+}
+
+impl Budgets {
+    /// Reserves the whole plan in the budget of every owner, or takes up what was reserved before
+    /// round `done` + 1.
+    ///
+    /// # Errors
+    /// [`NodeError::Budget`] if one of them does not allow it.
+    pub(super) fn reserve(
+        job: &JobFile,
+        names: &[String],
+        (plan, privacy): (&Plan, &PrivacyTerms),
+        run: &Path,
+        done: Option<u32>,
+    ) -> Result<Option<Self>, NodeError> {
+        let (Some(section), Some(release)) = (&job.job.privacy, plan.release()?) else {
+            return Ok(None);
+        };
+        let folder = match &section.budgets {
+            Some(folder) => job.resolve(folder),
+            None => made(run.join("budgets"))?,
+        };
+        let request = Request {
+            purpose: &section.purpose,
+            plan: privacy.accounted(plan.rounds),
+            failure: release.failure(plan.rounds, plan.owners, privacy.epsilon),
+            hash: plan.job.0,
+            done,
+        };
+        let open = |name: &String| {
+            let path = folder.join(format!("{name}.budget"));
+            let file = if section.budgets.is_none() && !path.exists() {
+                BudgetFile::create(&path, terms(name, section))?
+            } else {
+                BudgetFile::open(&path)?
+            };
+            Ok(Mutex::new(request.book(file)?))
+        };
+        let accounts = names.iter().map(open).collect::<Result<_, NodeError>>()?;
+        Ok(Some(Self { accounts, rate: privacy.rate }))
+    }
+
+    /// The ticket of `owner` for `round`; another attempt at a round gets the same again.
+    pub(super) fn ticket(&self, owner: OwnerId, round: Round) -> Option<BudgetTicket> {
+        let mut account =
+            self.accounts.get(owner.index())?.lock().unwrap_or_else(PoisonError::into_inner);
+        let reservation = &mut account.reservation;
+        // An owner that missed rounds has tickets left over: they stay unused.
+        while reservation.issued() + 1 < round.0 {
+            drop(reservation.next_round()?);
+        }
+        if reservation.issued() < round.0 { reservation.next_round() } else { reservation.again() }
+    }
+
+    /// Writes down what the run came to: `survivors` of each round.
+    ///
+    /// # Errors
+    /// [`NodeError::Budget`]: then all that was reserved stays spent.
+    pub(super) fn settle(
+        self,
+        release: &Release,
+        survivors: &[Vec<OwnerId>],
+    ) -> Result<(), NodeError> {
+        for (owner, account) in (0..).map(OwnerId).zip(self.accounts) {
+            let Account { mut file, reservation } =
+                account.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let (mut cost, mut rounds) = (Cost::ZERO, 0);
+            for survivors in survivors.iter().filter(|survivors| survivors.contains(&owner)) {
+                let sigma = release.realised(u32::try_from(survivors.len()).unwrap_or(u32::MAX))?;
+                let plan = accounting::Plan { rate: self.rate, sigma, steps: 1 };
+                let round = Cost::of_plan(plan).map_err(TrainingError::from)?;
+                cost = cost.and(&round);
+                rounds += 1;
+            }
+            let excluded = u32::try_from(survivors.len()).unwrap_or(u32::MAX) - rounds;
+            file.settle(reservation, Realised { rounds, excluded, cost })?;
+        }
+        Ok(())
+    }
+}
+
+impl Request<'_> {
+    fn book(&self, mut file: BudgetFile) -> Result<Account, NodeError> {
+        let Self { purpose, plan, failure, hash, done } = *self;
+        let reservation = match done {
+            Some(done) => file.resume(plan, failure, hash, done)?,
+            None => file.reserve(purpose, plan, failure, hash)?,
+        };
+        Ok(Account { file, reservation })
+    }
+}
+
+fn made(folder: PathBuf) -> Result<PathBuf, NodeError> {
+    std::fs::create_dir_all(&folder).map_err(|error| NodeError::file(&folder, error))?;
+    Ok(folder)
+}
+
+/// The budget of an owner who has said nothing: for one run.
+fn terms(name: &str, section: &PrivacySection) -> Terms {
+    Terms {
+        data_set: name.chars().take(nexus_privacy::budget::NAME_MAX / 4).collect(),
+        unit: section.unit.into(),
+        split: Split::Train,
+        currency: Currency::Gdp,
+        epsilon: section.epsilon,
+        delta: section.delta,
+        planned_order: 0,
+        caps: Vec::new(),
+    }
+}

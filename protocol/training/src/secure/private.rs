@@ -1,0 +1,253 @@
+//! Sums with differential privacy: what a job promises, and how a clipped sum becomes a message.
+//!
+//! ```text
+//! Clipped ── round, + noise ──▶ Noised ── mask ──▶ one message ── sum ──▶ released
+//! ```
+//!
+//! Nothing but the P coordinates of the sum leaves an owner: no loss, no weight, no number of rows.
+//! What it is divided by is public: the rows that owners declared when they joined.
+
+use std::sync::Arc;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use nexus_privacy::accounting;
+use nexus_privacy::budget::{BudgetTicket, Unit};
+use nexus_privacy::flow::{Clipped, Masked, Masker};
+use nexus_privacy::mechanisms::gaussian::Gaussian;
+use nexus_privacy::mechanisms::grid::{Grid, Room, Sensitivity};
+use nexus_privacy::mechanisms::shares::{LOST, NoisePlan, effective};
+use nexus_types::{CryptoRng, OwnerId};
+
+use super::engine::Contributor;
+use super::terms::JobTerms;
+use crate::error::TrainingError;
+use crate::plan::{Plan, in_range};
+use crate::strategy::Strategy;
+
+/// Largest step of the server.
+const MAX_STEP: f64 = 1e6;
+
+/// What a job with differential privacy promises, and how.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct PrivacyTerms {
+    /// Whose presence is hidden.
+    pub unit: Unit,
+    /// The bound of all rounds together.
+    pub epsilon: f64,
+    /// The probability with which that bound may fail.
+    pub delta: f64,
+    /// The largest norm of what one unit contributes to a round.
+    pub clip: f64,
+    /// Width of a round's noise in sensitivities, as a continuous Gaussian, with the fewest owners
+    /// in the sum.
+    pub multiplier: f64,
+    /// With which probability a row takes part in a round, by a coin that only its owner sees; 1 for
+    /// every row in every round.
+    pub rate: f64,
+    /// How many owners may know their shares of the noise and subtract them.
+    pub colluding: u32,
+    /// Whether every owner adds all of the noise, and so needs to trust nobody.
+    pub local: bool,
+    /// Rows that each owner says it has: public, and what sums are divided by.
+    pub rows: Vec<u32>,
+    /// Unit *record*: how far a round moves the model, in clipping norms of the mean gradient.
+    /// Unit *owner*: what the mean update is multiplied by.
+    pub step: f64,
+}
+
+impl PrivacyTerms {
+    /// Checks the terms for a job of `plan` under `terms`.
+    ///
+    /// # Errors
+    /// [`TrainingError`] names the first that is impossible, or a promise that the noise does not keep.
+    pub(super) fn check(&self, plan: &Plan, terms: &JobTerms) -> Result<(), TrainingError> {
+        self.check_combination(plan)?;
+        in_range(
+            "owners with declared rows",
+            self.rows.len() as f64,
+            f64::from(plan.owners),
+            f64::from(plan.owners),
+        )?;
+        let fewest = self.rows.iter().copied().min().unwrap_or_default();
+        in_range("declared rows", fewest.into(), 1.0, u32::MAX.into())?;
+        in_range("colluders", self.colluding.into(), 0.0, f64::from(terms.n_min) - 1.0)?;
+        in_range("leaves", terms.engine.leaves().into(), 1.0, 1.0)?;
+        in_range("step", self.step, 1e-9, MAX_STEP)?;
+        self.release(plan, terms, plan.asked())?;
+        let realised = self.accounted(plan.rounds).epsilon(self.delta)?;
+        in_range("epsilon", realised, 0.0, self.epsilon)
+    }
+
+    fn check_combination(&self, plan: &Plan) -> Result<(), TrainingError> {
+        let refuse =
+            |one, reason| Err(TrainingError::Combination { one, other: "privacy", reason });
+        match plan.strategy {
+            Strategy::Scaffold { .. } => {
+                return refuse(
+                    "scaffold",
+                    "its control variates are a second release in each round",
+                );
+            }
+            Strategy::FedProx { .. } if self.unit == Unit::Record => {
+                return refuse("fedprox", "owners send one gradient, at the model they were sent");
+            }
+            _ => {}
+        }
+        if plan.rule != crate::rule::Rule::Mean {
+            return refuse(plan.rule.name(), "every contribution is clipped already");
+        }
+        if plan.statistics > 0 {
+            return refuse("statistics", "they would leave without noise; declare bounds instead");
+        }
+        if self.unit == Unit::Owner && self.rate < 1.0 {
+            return refuse("sampling", "it draws rows, and the unit is an owner");
+        }
+        Ok(())
+    }
+
+    /// The rounds as the accountant of Gaussians sees them.
+    pub const fn accounted(&self, rounds: u32) -> accounting::Plan {
+        accounting::Plan { rate: self.rate, sigma: self.multiplier, steps: rounds as u64 }
+    }
+
+    /// How sums of `asked` owners are rounded and noised.
+    pub(crate) fn release(
+        &self,
+        plan: &Plan,
+        terms: &JobTerms,
+        asked: u32,
+    ) -> Result<Release, TrainingError> {
+        self.release_within(plan.parameters as usize, terms.n_min, terms.engine.limit(asked)?)
+    }
+
+    /// How a sum over at least `n_min` owners is rounded and noised, if `limit` is the largest
+    /// magnitude of an owner's value.
+    ///
+    /// # Errors
+    /// [`TrainingError::Mechanism`] if there is no room for it.
+    pub fn release_within(
+        &self,
+        parameters: usize,
+        n_min: u32,
+        limit: i64,
+    ) -> Result<Release, TrainingError> {
+        let shares = if self.local { 1 } else { n_min.saturating_sub(self.colluding).max(1) };
+        let rows = match self.unit {
+            Unit::Record => self.rows.iter().copied().max().unwrap_or(1),
+            Unit::Owner => 1,
+        };
+        let sigma = self.multiplier / f64::from(shares).sqrt();
+        let grid = Grid::new(self.clip, parameters, Room { rows: rows.into(), sigma, limit })?;
+        let sensitivity = self.sensitivity(&grid);
+        let sigma = (self.multiplier * sensitivity.l2()).hypot(LOST.sqrt()) * (1.0 + 1e-12);
+        let noise = if self.local {
+            Noise::Alone(Gaussian::at_least(sigma)?)
+        } else {
+            Noise::Shared(NoisePlan::new(sigma, n_min, self.colluding)?)
+        };
+        Ok(Release { grid, sensitivity, noise })
+    }
+
+    fn sensitivity(&self, grid: &Grid) -> Sensitivity {
+        match self.unit {
+            Unit::Record => grid.sensitivity(),
+            Unit::Owner => grid.whole_sensitivity(),
+        }
+    }
+
+    /// What the sum of a round over `survivors` moves the model by.
+    pub(super) fn update(&self, grid: &Grid, sum: &[i64], survivors: &[OwnerId]) -> Vec<f64> {
+        let rows = |owner: &OwnerId| self.rows.get(owner.index()).copied().unwrap_or_default();
+        let scale = match self.unit {
+            // Down the mean gradient.
+            Unit::Record => {
+                let rows: f64 = survivors.iter().map(|owner| f64::from(rows(owner))).sum();
+                -self.step / (self.clip * self.rate * rows)
+            }
+            Unit::Owner => self.step / survivors.len() as f64,
+        };
+        let unit = scale / grid.scale();
+        sum.iter().map(|value| *value as f64 * unit).collect()
+    }
+}
+
+/// How the sums of a job are rounded and noised.
+#[derive(Clone, Debug)]
+pub struct Release {
+    pub(super) grid: Grid,
+    sensitivity: Sensitivity,
+    noise: Noise,
+}
+
+#[derive(Clone, Debug)]
+enum Noise {
+    Shared(NoisePlan),
+    Alone(Gaussian),
+}
+
+impl Release {
+    /// The width of the noise in a sum over `survivors` owners, in sensitivities, as a continuous
+    /// Gaussian: of what nobody who colludes knows.
+    ///
+    /// # Errors
+    /// [`TrainingError::Mechanism`] if there are fewer than the sum must have.
+    pub fn realised(&self, survivors: u32) -> Result<f64, TrainingError> {
+        let sigma = match &self.noise {
+            Noise::Shared(plan) => plan.realised(survivors)?,
+            Noise::Alone(noise) => noise.sigma(),
+        };
+        Ok(effective(sigma) / self.sensitivity.l2())
+    }
+
+    /// The same of an owner's own part: what is left if the committee gives up its keys.
+    pub fn own(&self) -> f64 {
+        let sigma = match &self.noise {
+            Noise::Shared(plan) => plan.share().sigma(),
+            Noise::Alone(noise) => noise.sigma(),
+        };
+        effective(sigma) / self.sensitivity.l2()
+    }
+
+    /// The probability with which `rounds` sums of `owners` owners are not what the accountant takes them
+    /// for: a part of delta.
+    pub fn failure(&self, rounds: u32, owners: u32, epsilon: f64) -> f64 {
+        let noise = match &self.noise {
+            Noise::Shared(plan) => plan.share(),
+            Noise::Alone(noise) => noise,
+        };
+        let draws = (self.grid.dimension() as u64).saturating_mul(owners.into());
+        let each = noise.inexactness(draws) + self.sensitivity.failure() * (1.0 + epsilon.exp());
+        each * f64::from(rounds)
+    }
+
+    /// Rounds and noises a clipped sum and masks it.
+    pub(crate) fn mask(
+        &self,
+        clipped: Clipped,
+        ticket: BudgetTicket,
+        machine: &mut Contributor,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Masked, TrainingError> {
+        match &self.noise {
+            Noise::Shared(plan) => {
+                clipped.noise(ticket, &self.grid, plan, rng)?.mask(&mut Mask { machine, rng })
+            }
+            Noise::Alone(noise) => clipped
+                .noise_alone(ticket, &self.grid, noise, rng)?
+                .mask(&mut Mask { machine, rng }),
+        }
+    }
+}
+
+struct Mask<'a> {
+    machine: &'a mut Contributor,
+    rng: &'a mut dyn CryptoRng,
+}
+
+impl Masker for Mask<'_> {
+    type Error = TrainingError;
+
+    fn mask(&mut self, values: &[i64]) -> Result<Arc<[u8]>, TrainingError> {
+        Ok(self.machine.contribute(self.rng, values)?)
+    }
+}
