@@ -54,9 +54,11 @@ pub struct PrivacySection {
     pub delta: f64,
     /// The largest norm of what one unit contributes to a round; 0.5 for records, 1 for owners if not set.
     pub clip: Option<f64>,
-    /// How far a round moves the model: in clips of the mean gradient for records (2 if not set), as
+    /// How far a round moves the model: in clips of the mean gradient for records (8 if not set), as
     /// a factor of the mean update for owners (1 if not set).
     pub learning_rate: Option<f64>,
+    /// Share of the rounds, the last ones, over which the learning rate falls evenly to 0.
+    pub cooldown: f64,
     /// Number of owners that may tell others their shares of the noise; a tenth of those asked, rounded down,
     /// if not set.
     pub colluders: Option<u32>,
@@ -78,6 +80,7 @@ impl Default for PrivacySection {
             delta: 1e-5,
             clip: None,
             learning_rate: None,
+            cooldown: 0.5,
             colluders: None,
             local: false,
             budgets: None,
@@ -98,7 +101,7 @@ impl PrivacySection {
     /// How far a round moves the model.
     pub fn learning_rate(&self) -> f64 {
         self.learning_rate.unwrap_or(match self.unit {
-            Unit::Record => 2.0,
+            Unit::Record => 8.0,
             Unit::Owner => 1.0,
         })
     }
@@ -116,6 +119,7 @@ impl JobFile {
             ("epsilon", Some(section.epsilon), 1e-6, 1e3),
             ("delta", Some(section.delta), 1e-30, 0.1),
             ("clip", section.clip, 1e-9, 1e9),
+            ("cooldown", Some(section.cooldown), 0.0, 1.0),
             ("learning_rate", section.learning_rate, 1e-9, 1e6),
         ];
         for (key, value, least, most) in ranges {

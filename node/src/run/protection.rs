@@ -93,6 +93,7 @@ fn privacy(
         local,
         rows: rows.to_vec(),
         step: section.learning_rate(),
+        cooldown: section.cooldown,
     };
     pack(&terms, plan, engine, n_min)?;
     Ok(Some(terms))

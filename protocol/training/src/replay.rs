@@ -127,7 +127,8 @@ impl Replay {
                 decode_statistics(&self.plan, &audited.sum, limit, survivors)?;
         } else {
             let payload = Payload::of(&self.plan, &terms, manifest)?;
-            let totals = payload.decode(&terms, &audited.sum, &audited.survivors)?;
+            let totals =
+                payload.decode((&self.plan, &terms), round, &audited.sum, &audited.survivors)?;
             self.server.absorb(&self.plan, &totals, survivors);
             audited.survivors.iter().for_each(|owner| self.accepted[owner.index()] = round);
         }

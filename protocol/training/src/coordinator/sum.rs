@@ -642,7 +642,7 @@ impl Coordinator {
     fn absorb_sum(&mut self, now: Timestamp, open: OpenSum, opened: &Opened) -> Outcome {
         let (round, terms) = (open.round, self.terms()?);
         let payload = Payload::of(&self.plan, &terms, open.manifest())?;
-        let totals = payload.decode(&terms, &opened.sum, &opened.survivors)?;
+        let totals = payload.decode((&self.plan, &terms), round, &opened.sum, &opened.survivors)?;
         self.state.server.absorb(&self.plan, &totals, survivors(opened));
         opened.survivors.iter().for_each(|owner| self.state.accepted[owner.index()] = round);
         let dropped = open.dropped(opened, now);

@@ -11,7 +11,7 @@
 
 use nexus_mpc::aggregation::SumError;
 use nexus_mpc::quantise::{Quantiser, wide};
-use nexus_types::OwnerId;
+use nexus_types::{OwnerId, Round};
 
 use super::manifest::Manifest;
 use super::private::Release;
@@ -104,19 +104,20 @@ impl Payload {
         }
     }
 
-    /// What the sum of the integers of `survivors` says.
+    /// What the sum of the integers of `survivors` in `round` says.
     ///
     /// # Errors
     /// As [`Layout::decode`].
     pub(crate) fn decode(
         &self,
-        terms: &JobTerms,
+        (plan, terms): (&Plan, &JobTerms),
+        round: Round,
         sum: &[i64],
         survivors: &[OwnerId],
     ) -> Result<Totals, TrainingError> {
         match (self, &terms.privacy) {
             (Self::Private(release), Some(privacy)) => {
-                let update = privacy.update(&release.grid, sum, survivors);
+                let update = privacy.update(plan, round, (&release.grid, sum), survivors);
                 Ok(Totals { update, steers: None, figures: None })
             }
             (Self::Exact(layout), _) => {

@@ -16,7 +16,7 @@ use nexus_privacy::flow::{Clipped, Masked, Masker};
 use nexus_privacy::mechanisms::gaussian::Gaussian;
 use nexus_privacy::mechanisms::grid::{Grid, Room, Sensitivity};
 use nexus_privacy::mechanisms::shares::{LOST, NoisePlan, effective};
-use nexus_types::{CryptoRng, OwnerId};
+use nexus_types::{CryptoRng, OwnerId, Round};
 
 use super::engine::Contributor;
 use super::terms::JobTerms;
@@ -53,6 +53,9 @@ pub struct PrivacyTerms {
     /// Unit *record*: how far a round moves the model, in clipping norms of the mean gradient.
     /// Unit *owner*: what the mean update is multiplied by.
     pub step: f64,
+    /// Share of the rounds, the last ones, over which the step falls evenly to 0: it averages the noise
+    /// of many rounds out. 0 for a step that stays.
+    pub cooldown: f64,
 }
 
 impl PrivacyTerms {
@@ -73,6 +76,7 @@ impl PrivacyTerms {
         in_range("colluders", self.colluding.into(), 0.0, f64::from(terms.n_min) - 1.0)?;
         in_range("leaves", terms.engine.leaves().into(), 1.0, 1.0)?;
         in_range("step", self.step, 1e-9, MAX_STEP)?;
+        in_range("cooldown", self.cooldown, 0.0, 1.0)?;
         self.release(plan, terms, plan.asked())?;
         let realised = self.accounted(plan.rounds).epsilon(self.delta)?;
         in_range("epsilon", realised, 0.0, self.epsilon)
@@ -155,16 +159,29 @@ impl PrivacyTerms {
         }
     }
 
+    /// The length of the step in the middle of round `round` of `rounds`.
+    fn step(&self, round: Round, rounds: u32) -> f64 {
+        let left = 1.0 - (f64::from(round.0) - 0.5) / f64::from(rounds);
+        self.step * if left < self.cooldown { left / self.cooldown } else { 1.0 }
+    }
+
     /// What the sum of a round over `survivors` moves the model by.
-    pub(super) fn update(&self, grid: &Grid, sum: &[i64], survivors: &[OwnerId]) -> Vec<f64> {
+    pub(super) fn update(
+        &self,
+        plan: &Plan,
+        round: Round,
+        (grid, sum): (&Grid, &[i64]),
+        survivors: &[OwnerId],
+    ) -> Vec<f64> {
+        let step = self.step(round, plan.rounds);
         let rows = |owner: &OwnerId| self.rows.get(owner.index()).copied().unwrap_or_default();
         let scale = match self.unit {
             // Down the mean gradient.
             Unit::Record => {
                 let rows: f64 = survivors.iter().map(|owner| f64::from(rows(owner))).sum();
-                -self.step / (self.clip * self.rate * rows)
+                -step / (self.clip * self.rate * rows)
             }
-            Unit::Owner => self.step / survivors.len() as f64,
+            Unit::Owner => step / survivors.len() as f64,
         };
         let unit = scale / grid.scale();
         sum.iter().map(|value| *value as f64 * unit).collect()
