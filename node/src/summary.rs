@@ -7,6 +7,7 @@
 
 mod absence;
 mod figures;
+mod privacy;
 mod secure;
 mod text;
 mod verdict;
@@ -25,6 +26,7 @@ use crate::job::Suite;
 
 pub(crate) use absence::name_list;
 pub(crate) use figures::{bytes, clean, clip, count, number, percent, plural, seconds};
+pub use privacy::Privacy;
 pub(crate) use secure::member_list;
 pub use secure::{Assumed, Committee, CommitteeRound, MemberRounds, SecureSum};
 pub use text::Meaning;
@@ -75,8 +77,8 @@ pub struct Summary {
     pub aggregation_note: String,
     /// How updates were added up unseen; `null` where the coordinator sees each of them.
     pub secure_sum: Option<SecureSum>,
-    /// `null`: no noise protects the model or the updates.
-    pub privacy: (),
+    /// What is promised about rows; `null`: no noise protects the model or the updates.
+    pub privacy: Option<Privacy>,
     /// Which parties were played by this machine.
     pub simulated: Simulated,
     /// The file of faults that were injected on purpose, if any.
@@ -231,6 +233,8 @@ pub struct Round {
     pub test_accuracy: Option<f64>,
     /// Mean loss of the new model over the test rows.
     pub test_loss: Option<f64>,
+    /// Epsilon of the job up to this round; `null` where nothing is promised.
+    pub epsilon: Option<f64>,
     /// How many participants' updates were longer than allowed and were scaled down.
     pub clipped: u32,
     /// What the committee did; `null` where none takes part.

@@ -9,6 +9,7 @@ mod choice;
 mod file;
 mod privacy;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use nexus_learning::Schedule;
@@ -107,6 +108,10 @@ pub struct DataSection {
     pub categorical: Vec<String>,
     /// Columns to be read as numbers; a text in them is an error.
     pub numeric: Vec<String>,
+    /// Public bounds of numeric columns, `{ age = [0, 120] }`: they scale the numbers, and no statistics
+    /// are asked of the owners. Then every numeric column needs some. `breast_cancer` has its own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub bounds: BTreeMap<String, [f64; 2]>,
     /// Names of the owners, for reports; file names if there are none.
     pub names: Vec<String>,
 }

@@ -13,6 +13,7 @@
 mod chart;
 mod markup;
 mod owners;
+mod privacy;
 mod scale;
 mod secure;
 mod tables;
@@ -25,8 +26,8 @@ use markup::Markup;
 use tables::Cell;
 
 use crate::summary::{
-    Meaning, Round, SecureSum, Summary, Verdict, bytes, clean, count, interval, number, percent,
-    plural, seconds,
+    Meaning, Privacy, Round, SecureSum, Summary, Verdict, bytes, clean, count, interval, number,
+    percent, plural, seconds,
 };
 
 /// Only styles written in the page itself; no script, image, font, frame, form or request.
@@ -69,6 +70,7 @@ pub fn html(summary: &Summary, extra: &Extra<'_>) -> String {
                 }
                 tables::rounds(page, summary);
                 trust(page, summary);
+                privacy::section(page, summary);
                 secure::section(page, summary);
                 reproduce(page, summary, extra);
             });
@@ -151,7 +153,7 @@ fn badges(page: &mut Markup, summary: &Summary) {
     if summary.secure_sum.is_none() {
         badges.push("updates in clear");
     }
-    badges.push("no privacy noise");
+    badges.push(if summary.privacy.is_some() { "private" } else { "no privacy noise" });
     page.element("ul", &[("class", &"badges")], |page| {
         for badge in badges {
             page.element("li", &[], |page| page.tag("a", &[("href", &"#trust")], badge));
@@ -343,7 +345,10 @@ fn trust(page: &mut Markup, summary: &Summary) {
             "Updates",
             summary.secure_sum.as_ref().map_or_else(|| "in clear".to_owned(), SecureSum::line),
         ),
-        ("Privacy noise", "none".to_owned()),
+        (
+            "Privacy of rows",
+            summary.privacy.as_ref().map_or_else(|| "none".to_owned(), Privacy::line),
+        ),
         (
             "Faults",
             summary.faults.as_ref().map_or_else(

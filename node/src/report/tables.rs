@@ -14,7 +14,7 @@ const CLASSES: usize = 30;
 const PAIRS: usize = 20;
 
 /// The columns of the table of rounds.
-const ROUND: [&str; 12] = [
+const ROUND: [&str; 13] = [
     "Round",
     "Accuracy",
     "Test loss",
@@ -22,6 +22,7 @@ const ROUND: [&str; 12] = [
     "Updates",
     "Clipped",
     "Change",
+    "Epsilon",
     "Up",
     "Down",
     "Tries",
@@ -217,6 +218,7 @@ pub(super) fn rounds(page: &mut Markup, summary: &Summary) {
                 NOTHING.into()
             }),
             Cell::optional(round.update_norm, number),
+            Cell::optional(round.epsilon, number),
             Cell::figure(bytes(round.bytes_up)),
             Cell::figure(bytes(round.bytes_down)),
             Cell::figure(round.attempts.to_string()),

@@ -56,6 +56,7 @@ fn all() -> Vec<Summary> {
         example::digits(),
         example::masked(),
         example::pairwise(),
+        example::private(),
         example::regression(),
         example::diverged(),
         example::hostile(),

@@ -8,12 +8,13 @@ use nexus_training::RoundRecord;
 use nexus_types::OwnerId;
 
 use super::baseline::Baselines;
+use super::odometer::Odometer;
 use super::owners::Owners;
 use super::{Outcome, Run, protection, usage};
 use crate::error::NodeError;
 use crate::summary::{
-    CommitteeRound, Confusion, Data, Dropped, Metrics, Model, Owner, OwnerMetrics, Round, SCHEMA,
-    SecureSum, Simulated, Summary, Task, Time, finite,
+    CommitteeRound, Confusion, Data, Dropped, Metrics, Model, Owner, OwnerMetrics, Privacy, Round,
+    SCHEMA, SecureSum, Simulated, Summary, Task, Time, finite,
 };
 
 /// One round for the summary. Test figures are those of the model after the round, on every
@@ -23,6 +24,7 @@ pub(super) fn round(
     causes: &BTreeMap<OwnerId, String>,
     owners: &Owners,
     parameters: &[f32],
+    odometer: Option<&mut Odometer>,
 ) -> Result<Round, NodeError> {
     let test = owners.pooled_test()?;
     let network = owners.model().network();
@@ -42,6 +44,7 @@ pub(super) fn round(
         train_loss: record.train_loss.and_then(finite),
         test_accuracy: tested.as_ref().and_then(Evaluation::accuracy),
         test_loss: tested.and_then(|tested| finite(tested.loss)),
+        epsilon: odometer.map(|it| it.add(record.participants.len())).transpose()?,
         clipped: record.clipped_owners,
         committee: record.committee.as_ref().map(|committee| CommitteeRound {
             disputed: committee.disputed.iter().map(|member| member.0).collect(),
@@ -87,6 +90,7 @@ pub(super) fn summary(
     let (model, section) = (run.owners.model(), &run.job.job.aggregation);
     let sums = protection::secure_sum(section, &run.plan)?.map(|sums| sums.counting(&rounds));
     let transcripts = run.folder.sums();
+    let privacy = odometer(run, &rounds)?;
     let sums = sums.map(|sums| SecureSum { transcripts, ..sums });
     Ok(Summary {
         schema: SCHEMA,
@@ -110,7 +114,7 @@ pub(super) fn summary(
         aggregation: section.suite,
         aggregation_note: SecureSum::note(sums.as_ref()),
         secure_sum: sums,
-        privacy: (),
+        privacy,
         simulated: Simulated::one_process(section.suite),
         faults: run.request.faults_file.clone(),
         warnings: outcome.warnings.clone(),
@@ -118,6 +122,18 @@ pub(super) fn summary(
         time: Time { wall_s: run.clock.seconds(), cpu_s: usage::cpu_seconds() },
         peak_rss_bytes: usage::peak_rss_bytes(),
     })
+}
+
+/// What is promised about rows and what `rounds` spent of it.
+fn odometer(run: &Run, rounds: &[Round]) -> Result<Option<Privacy>, NodeError> {
+    let (Some(mut odometer), Some(section)) = (Odometer::new(&run.plan)?, &run.job.job.privacy)
+    else {
+        return Ok(None);
+    };
+    for round in rounds {
+        odometer.add(round.participants.len())?;
+    }
+    Ok(Some(odometer.summary(&run.plan, section)?))
 }
 
 fn data(owners: &Owners) -> Data {

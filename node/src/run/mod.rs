@@ -8,6 +8,7 @@ mod budgets;
 mod document;
 pub mod folder;
 mod model;
+mod odometer;
 mod owners;
 mod plan;
 mod protection;
@@ -30,6 +31,7 @@ use crate::summary::{Round, SecureSum, Summary};
 use baseline::Baselines;
 use budgets::Budgets;
 use folder::{Checkpoint, Request, RunFolder, json};
+use odometer::Odometer;
 use owners::Owners;
 
 /// Someone who watches a run.
@@ -109,14 +111,19 @@ impl Run {
         let resumed_from = found.as_ref().map(|checkpoint| count(&checkpoint.rounds));
         self.reserve(resumed_from)?;
         let (mut simulation, mut lines) = self.simulation(keys, found.as_ref())?;
+        let mut odometer = Odometer::new(&self.plan)?;
+        for round in document::rounds(&lines)? {
+            odometer.as_mut().map(|odometer| odometer.add(round.participants.len())).transpose()?;
+        }
         observer.begun(&self.folder, self.plan.rounds, resumed_from.unwrap_or(0));
         loop {
             match simulation.advance()? {
                 Milestone::Finished => break,
                 Milestone::Sum(record) => self.keep(&record)?,
                 Milestone::Round(record, causes) => {
-                    let round =
-                        document::round(&record, &causes, &self.owners, simulation.parameters())?;
+                    let parameters = simulation.parameters();
+                    let spent = odometer.as_mut();
+                    let round = document::round(&record, &causes, &self.owners, parameters, spent)?;
                     observer.round(&round);
                     lines.push(document::line(&round)?);
                     self.save(root, &simulation, &lines)?;

@@ -1,6 +1,6 @@
 //! The owners of a run on this machine, with their rows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -41,8 +41,11 @@ pub(super) struct Sets {
 #[derive(Debug)]
 enum Source {
     Encoded,
-    Tables { schema: Schema, train: Vec<Table>, test: Vec<Table> },
+    Tables { schema: Schema, bounds: Bounds, train: Vec<Table>, test: Vec<Table> },
 }
+
+/// What is public about numeric columns; nothing where owners are asked for statistics.
+type Bounds = BTreeMap<String, [f64; 2]>;
 
 /// What owners of a job with differential privacy need besides.
 #[derive(Debug)]
@@ -102,8 +105,14 @@ impl Owners {
 
     /// Encodes every owner's rows, given the sums over all owners. A second call changes nothing.
     pub(super) fn prepare(&self, summary: &[f64]) -> Result<(), NodeError> {
-        if let (Source::Tables { schema, train, test }, None) = (&self.source, self.sets.get()) {
-            let standardisation = Standardisation::from_moments(schema, summary)?;
+        if let (Source::Tables { schema, bounds, train, test }, None) =
+            (&self.source, self.sets.get())
+        {
+            let standardisation = if bounds.is_empty() {
+                Standardisation::from_moments(schema, summary)?
+            } else {
+                Standardisation::from_bounds(schema, bounds)?
+            };
             let encoder = Encoder::new(schema.clone(), standardisation)?;
             let pairs = train.iter().zip(test);
             let encode = |(train, test): (&Table, &Table)| {
@@ -155,8 +164,8 @@ impl Owners {
     /// Length of the vector of sums that the statistics stage needs, 0 if it needs none.
     pub(super) fn statistics(&self) -> usize {
         match &self.source {
-            Source::Encoded => 0,
-            Source::Tables { schema, .. } => schema.moments_len(),
+            Source::Tables { schema, bounds, .. } if bounds.is_empty() => schema.moments_len(),
+            Source::Encoded | Source::Tables { .. } => 0,
         }
     }
 
@@ -220,10 +229,10 @@ impl Owners {
 impl Workload for Owners {
     fn summarise(&self, owner: OwnerId) -> Result<Vec<f64>, String> {
         match &self.source {
-            Source::Encoded => Ok(Vec::new()),
-            Source::Tables { schema, train, .. } => {
+            Source::Tables { schema, bounds, train, .. } if bounds.is_empty() => {
                 schema.moments(&train[owner.index()]).map_err(|error| error.to_string())
             }
+            Source::Encoded | Source::Tables { .. } => Ok(Vec::new()),
         }
     }
 
@@ -339,16 +348,35 @@ impl Gathered {
             test.push(table.select(&for_testing));
         }
         check_train_rows(job, train.iter().map(Table::rows))?;
+        let bounds = bounds(job, &schema)?;
         Ok(Self {
             names,
             described,
             width: schema.width(),
             classes: class_names(&schema),
-            source: Source::Tables { schema, train, test },
+            source: Source::Tables { schema, bounds, train, test },
             sets: OnceLock::new(),
             hashes: hashes.concat(),
         })
     }
+}
+
+/// What the job says about numeric columns. A job that promises something about rows needs it of all of them:
+/// statistics would leave without noise.
+fn bounds(job: &JobFile, schema: &Schema) -> Result<Bounds, NodeError> {
+    let (data, private) = (&job.job.data, job.job.privacy.is_some());
+    let mut bounds = data.bounds.clone();
+    if private && data.builtin == Some(Builtin::BreastCancer) && bounds.is_empty() {
+        bounds = builtin::breast_cancer_bounds();
+    }
+    if !bounds.is_empty() || (private && schema.moments_len() > 0) {
+        Standardisation::from_bounds(schema, &bounds).map_err(|error| {
+            let help = "statistics over the rows would leave without noise: say what is public, such as \
+                        `bounds = { age = [0, 120] }` under [data]";
+            job.problem(&["data", "bounds"], &error.to_string(), Some(help.to_owned()))
+        })?;
+    }
+    Ok(bounds)
 }
 
 fn class_names(schema: &Schema) -> Classes {

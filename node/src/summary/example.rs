@@ -40,7 +40,7 @@ pub(crate) fn quiet(names: &[String], rounds: u32) -> Summary {
         aggregation: Suite::Clear,
         aggregation_note: SecureSum::note(None),
         secure_sum: None,
-        privacy: (),
+        privacy: None,
         simulated: Simulated::one_process(Suite::Clear),
         faults: None,
         warnings: Vec::new(),
@@ -60,6 +60,7 @@ fn round(round: u32, owners: usize) -> Round {
         late: Vec::new(),
         duplicates: 0,
         attempts: 1,
+        epsilon: None,
         clipped: 0,
         committee: None,
         train_loss: Some(2.3 * (1.0 - progress) + 0.08 + wobble),
@@ -216,6 +217,35 @@ pub(crate) fn regression() -> Summary {
         per_owner,
         ..Metrics::default()
     };
+    summary
+}
+
+/// A run that promises something about rows.
+pub(crate) fn private() -> Summary {
+    let mut summary = masked();
+    let mut privacy = Privacy {
+        unit: crate::job::Unit::Record,
+        epsilon: 3.0,
+        delta: 1e-5,
+        spent: 2.55,
+        accountant: "gdp".to_owned(),
+        currency: "gdp".to_owned(),
+        sampling: 1.0,
+        clip: 0.5,
+        noise: 8.8,
+        n_min: 8,
+        colluders: 1,
+        local: false,
+        own_epsilon: 12.5,
+        membership: 0.64,
+        note: String::new(),
+    };
+    privacy.note = privacy.words();
+    summary.privacy = Some(privacy);
+    for (round, record) in (1u32..).zip(&mut summary.rounds) {
+        record.epsilon = Some(0.2 * f64::from(round).sqrt());
+        record.train_loss = None;
+    }
     summary
 }
 

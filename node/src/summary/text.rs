@@ -174,9 +174,19 @@ impl Summary {
             &clean(&simulated.note),
         );
         self.secure_sums(page);
+        self.promise(page);
         for warning in &self.warnings {
             page.line("warning", Meaning::Warning, &clean(warning));
         }
+    }
+
+    fn promise(&self, page: &mut Page<'_>) {
+        let Some(privacy) = &self.privacy else {
+            let note = "none promised: the model itself can tell about single rows";
+            return page.line("row privacy", Meaning::Warning, note);
+        };
+        page.line("row privacy", Meaning::Good, &privacy.line());
+        page.line("  in words", Meaning::Plain, &clean(&privacy.note));
     }
 
     fn secure_sums(&self, page: &mut Page<'_>) {

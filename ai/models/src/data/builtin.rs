@@ -1,6 +1,8 @@
 //! Two small public data sets that are part of the program (`assets/NOTICE.md` has their origin
 //! and licence).
 
+use std::collections::BTreeMap;
+
 use super::dataset::{DataTargets, Dataset};
 use super::row_hash::RowHasher;
 use super::table::{Cell, Column, Table};
@@ -38,6 +40,12 @@ const PROPERTIES: [&str; 10] = [
     "fractal_dimension",
 ];
 const SUMMARIES: [(&str, &str); 3] = [("mean_", ""), ("", "_error"), ("worst_", "")];
+/// What no measure exceeds, rounded up.
+const BREAST_CANCER_BOUNDS: [[f64; 10]; 3] = [
+    [30.0, 40.0, 200.0, 2600.0, 0.2, 0.4, 0.5, 0.25, 0.4, 0.1],
+    [3.0, 5.0, 25.0, 600.0, 0.04, 0.15, 0.4, 0.06, 0.08, 0.03],
+    [40.0, 50.0, 260.0, 4300.0, 0.25, 1.1, 1.3, 0.3, 0.7, 0.25],
+];
 const MEASURES: usize = PROPERTIES.len() * SUMMARIES.len();
 const CASES: usize = (BREAST_CANCER.len() - MEASURES) / (1 + NUMBER_BYTES * MEASURES);
 
@@ -97,17 +105,28 @@ fn pixels(image: &[u8]) -> impl Iterator<Item = u8> {
 /// UCI "Breast Cancer Wisconsin (Diagnostic)", CC BY 4.0.
 pub fn breast_cancer() -> Table {
     let (labels, numbers) = BREAST_CANCER.split_at(CASES);
-    let names = SUMMARIES.iter().flat_map(|(before, after)| {
-        PROPERTIES.iter().map(move |property| format!("{before}{property}{after}"))
-    });
     let mut columns: Vec<Column> = numbers
         .chunks_exact(1 + CASES * NUMBER_BYTES)
-        .zip(names)
+        .zip(measures())
         .map(|(packed, name)| Column::from_cells(name, decimals(packed)))
         .collect();
     let diagnosis = |&label: &u8| Cell::Text(if label == 1 { "benign" } else { "malignant" });
     columns.push(Column::from_cells("diagnosis", labels.iter().map(diagnosis)));
     Table::trusted("breast_cancer", columns)
+}
+
+/// Bounds of the columns of [`breast_cancer`], from the ranges in its public description: what may be
+/// known of a column without a look at its rows.
+pub fn breast_cancer_bounds() -> BTreeMap<String, [f64; 2]> {
+    let most = BREAST_CANCER_BOUNDS.iter().flatten();
+    measures().zip(most.map(|most| [0.0, *most])).collect()
+}
+
+/// The names of the measures, in the order of columns.
+fn measures() -> impl Iterator<Item = String> {
+    SUMMARIES.iter().flat_map(|(before, after)| {
+        PROPERTIES.iter().map(move |property| format!("{before}{property}{after}"))
+    })
 }
 
 /// The numbers of a packed column. Digits and power of ten are exact in `f64`, so that the
@@ -172,6 +191,12 @@ mod tests {
         assert_eq!(first("diagnosis"), Cell::Text("malignant"));
         let benign = |cell: &Cell<'_>| *cell == Cell::Text("benign");
         assert_eq!(table.column("diagnosis").unwrap().cells().filter(benign).count(), 357);
+        let bounds = breast_cancer_bounds();
+        for column in table.columns().iter().filter(|column| column.name() != "diagnosis") {
+            let [least, most] = bounds[column.name()];
+            let inside = |cell| matches!(cell, Cell::Number(x) if (least..=most).contains(&x));
+            assert!(column.cells().all(inside), "{}", column.name());
+        }
         let schema = Schema::infer_all(&[table], &SchemaOptions::classes("diagnosis")).unwrap();
         assert_eq!((schema.width(), schema.classes()), (30, 2));
     }

@@ -352,6 +352,24 @@ pub enum DataError {
         /// Its value.
         value: f64,
     },
+    /// A numeric column has no bounds.
+    #[error("the numeric column `{column}` has no bounds")]
+    NoBounds {
+        /// The column.
+        column: String,
+    },
+    /// Bounds between which nothing lies.
+    #[error(
+        "the bounds of column `{column}` are {least} and {most}: not two finite numbers in order"
+    )]
+    BadBounds {
+        /// The column.
+        column: String,
+        /// The lower one.
+        least: f64,
+        /// The upper one.
+        most: f64,
+    },
     /// The parts of a data set have lengths that do not fit.
     #[error("{got} {what}, expected {expected}")]
     Shape {

@@ -85,17 +85,13 @@ impl PrivacyTerms {
     fn check_combination(&self, plan: &Plan) -> Result<(), TrainingError> {
         let refuse =
             |one, reason| Err(TrainingError::Combination { one, other: "privacy", reason });
-        match plan.strategy {
-            Strategy::Scaffold { .. } => {
-                return refuse(
-                    "scaffold",
-                    "its control variates are a second release in each round",
-                );
-            }
-            Strategy::FedProx { .. } if self.unit == Unit::Record => {
-                return refuse("fedprox", "owners send one gradient, at the model they were sent");
-            }
-            _ => {}
+        if plan.strategy.has_control() {
+            let reason = "its control variates are a second release in each round";
+            return refuse(plan.strategy.name(), reason);
+        }
+        if self.unit == Unit::Record && matches!(plan.strategy, Strategy::FedProx { .. }) {
+            let reason = "owners send one gradient, at the model they were sent";
+            return refuse(plan.strategy.name(), reason);
         }
         if plan.rule != crate::rule::Rule::Mean {
             return refuse(plan.rule.name(), "every contribution is clipped already");

@@ -1,0 +1,84 @@
+//! What a run promised about rows, and what of it was spent.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{number, percent};
+use crate::job::Unit;
+
+/// Differential privacy of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Privacy {
+    /// Whose presence is hidden: one row added or removed, or all that one owner sends.
+    pub unit: Unit,
+    /// The limit: what was reserved in every owner's budget before the first round.
+    pub epsilon: f64,
+    /// The probability with which it may fail.
+    pub delta: f64,
+    /// Epsilon of the rounds as they were, at the same delta.
+    pub spent: f64,
+    /// How it was computed: `gdp`, the closed form for Gaussian noise.
+    pub accountant: String,
+    /// How budgets add it up.
+    pub currency: String,
+    /// With which probability a row took part in a round, by coins only its owner saw; 1 claims
+    /// nothing for sampling, and holds against everybody.
+    pub sampling: f64,
+    /// The largest norm of what one unit contributes to a round.
+    pub clip: f64,
+    /// Width of a round's noise in sensitivities, with the fewest owners in the sum.
+    pub noise: f64,
+    /// Fewest owners in a sum.
+    pub n_min: u32,
+    /// Owners whose noise does not count, as they may tell it.
+    pub colluders: u32,
+    /// Whether each owner adds all of the noise.
+    pub local: bool,
+    /// Epsilon of all rounds against who sees each owner's own contribution: the coordinator together with so
+    /// many members of the committee that they can open it.
+    pub own_epsilon: f64,
+    /// Best odds of telling whether one unit was there, if both were as likely: 0.5 is a guess.
+    pub membership: f64,
+    /// What is claimed, in words.
+    pub note: String,
+}
+
+impl Privacy {
+    /// The promise in a line: `epsilon 3 at delta 1e-5 for each record; 2.68 spent`.
+    pub(crate) fn line(&self) -> String {
+        format!(
+            "epsilon {} at delta {:e} for each {}; {} spent",
+            number(self.epsilon),
+            self.delta,
+            self.unit.name(),
+            number(self.spent)
+        )
+    }
+
+    /// The words for [`Privacy::note`].
+    pub(crate) fn words(&self) -> String {
+        let unit = match self.unit {
+            Unit::Record => "one row of one owner",
+            Unit::Owner => "all that one owner has",
+        };
+        let trust = if self.local {
+            "Every owner adds all of the noise itself and trusts nobody for it.".to_owned()
+        } else {
+            format!(
+                "That needs {} honest owners in each sum and fewer dishonest members of the \
+                 committee than open one; against the coordinator with that many members an owner's own \
+                 share of the noise is left, epsilon {}.",
+                self.n_min.saturating_sub(self.colluders),
+                number(self.own_epsilon)
+            )
+        };
+        format!(
+            "Who sees the model and every sum on the way, and knows all other rows, tells whether {unit} \
+             was there in at most {} of cases. {trust} Numbers of rows, column names, categories and \
+             classes, the owners' names and who took part are public, and so are the test rows: \
+             accuracy is measured on them without noise.",
+            percent(self.membership)
+        )
+    }
+}
