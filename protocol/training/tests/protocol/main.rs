@@ -11,6 +11,8 @@ mod learning;
 #[cfg(test)]
 mod masked;
 #[cfg(test)]
+mod private;
+#[cfg(test)]
 mod rounds;
 #[cfg(test)]
 mod simulator;
