@@ -33,6 +33,8 @@ struct Request<'a> {
     hash: nexus_types::Digest,
     /// Rounds that have had their tickets, if the run goes on.
     done: Option<u32>,
+    /// Whether the budget is this run's alone.
+    own: bool,
 }
 
 impl Budgets {
@@ -61,10 +63,11 @@ impl Budgets {
             failure: release.failure(plan.rounds, plan.owners, privacy.epsilon),
             hash: plan.job.0,
             done,
+            own: section.budgets.is_none(),
         };
         let open = |name: &String| {
             let path = folder.join(format!("{name}.budget"));
-            let file = if section.budgets.is_none() && !path.exists() {
+            let file = if request.own && !path.exists() {
                 BudgetFile::create(&path, terms(name, section))?
             } else {
                 BudgetFile::open(&path)?
@@ -116,10 +119,14 @@ impl Budgets {
 
 impl Request<'_> {
     fn book(&self, mut file: BudgetFile) -> Result<Account, NodeError> {
-        let Self { purpose, plan, failure, hash, done } = *self;
-        let reservation = match done {
-            Some(done) => file.resume(plan, failure, hash, done)?,
-            None => file.reserve(purpose, plan, failure, hash)?,
+        let Self { purpose, plan, failure, hash, done, .. } = *self;
+        // A budget of the owner's own may hold what another run has reserved and not settled: that
+        // stays spent.
+        let begun = if self.own { !file.ledger().bookings().is_empty() } else { done.is_some() };
+        let reservation = if begun {
+            file.resume(plan, failure, hash, done.unwrap_or_default())?
+        } else {
+            file.reserve(purpose, plan, failure, hash)?
         };
         Ok(Account { file, reservation })
     }

@@ -148,7 +148,10 @@ impl Run {
 
     /// Pays for all rounds, before the first noise is drawn.
     fn reserve(&self, done: Option<u32>) -> Result<(), NodeError> {
-        let Some(privacy) = self.plan.privacy() else { return Ok(()) };
+        // Whoever has done all rounds draws no more noise.
+        let Some(privacy) = self.plan.privacy().filter(|_| done != Some(self.plan.rounds)) else {
+            return Ok(());
+        };
         let (names, folder) = (self.owners.names(), self.folder.path());
         let budgets = Budgets::reserve(&self.job, names, (&self.plan, privacy), folder, done)?;
         budgets.map_or(Ok(()), |budgets| self.owners.protect(privacy, budgets))

@@ -23,7 +23,7 @@ const END: &str = "<!-- robust-table:end -->";
 fn measure() -> Vec<[f64; 3]> {
     let scratch = Scratch::new();
     let run = |rule: &str, attack: &str| {
-        let job = include_str!("../../src/job/default.toml");
+        let job = include_str!("../../src/job/exact.toml");
         scratch
             .write("job.toml", format!("{job}\n[aggregation]\nsuite = 'clear'\nrule = {rule}\n"));
         scratch.write("faults.toml", attack);
@@ -92,7 +92,8 @@ fn cells(table: &str) -> Vec<String> {
 fn garbage_is_dropped_and_named() {
     let scratch = Scratch::new();
     scratch.write("faults.toml", "attack = [{ owners = [2], kind = 'garbage' }]");
-    let summary = scratch.summary(&["--no-baselines", "--faults", "faults.toml"]);
+    let faulty = ["--no-baselines", "--no-privacy", "--faults", "faults.toml"];
+    let summary = scratch.summary(&faulty);
     assert!(accuracy(&summary) >= 0.94);
     for round in &summary.rounds {
         assert_eq!(round.dropped.iter().map(|drop| drop.owner).collect::<Vec<_>>(), [2]);

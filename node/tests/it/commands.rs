@@ -11,10 +11,11 @@ fn json(output: &str) -> Value {
 #[test]
 fn the_result_goes_to_standard_output_and_everything_else_to_standard_error() {
     let scratch = Scratch::new();
-    let output = scratch.nexus(&["run", "--json", "--no-baselines"]);
+    let run = ["run", "--json", "--no-baselines", "--no-privacy"];
+    let output = scratch.nexus(&run);
     assert_eq!(json(&text(&output.stdout))["schema"], 1);
     assert!(text(&output.stderr).contains("run digits-1"));
-    let quiet = scratch.nexus(&["run", "--json", "--no-baselines", "-qq"]);
+    let quiet = scratch.nexus(&[&run[..], &["-qq"]].concat());
     assert!(quiet.stderr.is_empty(), "{}", text(&quiet.stderr));
     let (loud, quiet) = (json(&text(&output.stdout)), json(&text(&quiet.stdout)));
     assert_eq!(loud["rounds"], quiet["rounds"]);
@@ -23,9 +24,10 @@ fn the_result_goes_to_standard_output_and_everything_else_to_standard_error() {
 #[test]
 fn colour_is_for_terminals_and_for_those_who_ask() {
     let scratch = Scratch::new();
-    let plain = scratch.succeed(&["run", "--no-baselines"]);
+    let run = ["run", "--no-baselines", "--no-privacy"];
+    let plain = scratch.succeed(&run);
     assert!(!plain.contains('\u{1b}'), "{plain}");
-    let coloured = scratch.succeed(&["run", "--no-baselines", "--color", "always"]);
+    let coloured = scratch.succeed(&[&run[..], &["--color", "always"]].concat());
     assert!(coloured.contains('\u{1b}'), "{coloured}");
     let refused = scratch.command(&["run", "x.toml"]).env("NO_COLOR", "1").output().unwrap();
     assert!(!text(&refused.stderr).contains('\u{1b}'));
@@ -42,7 +44,7 @@ fn usage_errors_have_exit_code_two() {
 #[test]
 fn every_artefact_can_be_inspected() {
     let scratch = Scratch::new();
-    scratch.succeed(&["run", "--no-baselines"]);
+    scratch.succeed(&["run", "--no-baselines", "--no-privacy"]);
     scratch.succeed(&["new", "h", "--template", "tabular"]);
     let files = [
         ("runs/digits-1/summary.json", "summary"),

@@ -6,7 +6,8 @@ use crate::nexus::{Scratch, accuracy};
 fn three_owners_in_ten_may_drop_out_of_every_round() {
     let scratch = Scratch::new();
     scratch.write("faults.toml", "seed = 1\n[owners]\ndrop = 0.3\n");
-    let summary = scratch.summary(&["--no-baselines", "--faults", "faults.toml"]);
+    let faulty = ["--no-baselines", "--no-privacy", "--faults", "faults.toml"];
+    let summary = scratch.summary(&faulty);
     assert!(accuracy(&summary) >= 0.94, "{}", accuracy(&summary));
     let dropped: Vec<_> = summary.rounds.iter().flat_map(|round| &round.dropped).collect();
     assert!(dropped.len() >= 8, "{}", dropped.len());
@@ -14,7 +15,7 @@ fn three_owners_in_ten_may_drop_out_of_every_round() {
         assert!(drop.reason.contains("no answer"), "{}", drop.reason);
         assert!(drop.cause.as_ref().unwrap().contains("out of reach"), "{:?}", drop.cause);
     }
-    let said = scratch.succeed(&["run", "--no-baselines", "--faults", "faults.toml"]);
+    let said = scratch.succeed(&[&["run"], &faulty[..]].concat());
     assert!(said.contains("no answer"), "{said}");
 }
 

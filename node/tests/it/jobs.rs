@@ -6,9 +6,9 @@ use std::fs;
 use crate::nexus::{Scratch, accuracy, root, text};
 
 #[test]
-fn the_default_job_learns_digits() {
+fn the_default_job_without_noise_learns_digits() {
     let scratch = Scratch::new();
-    let summary = scratch.summary(&[]);
+    let summary = scratch.summary(&["--no-privacy"]);
     assert!(accuracy(&summary) >= 0.955, "{}", accuracy(&summary));
     let central = summary.metrics.central_accuracy.unwrap();
     let alone = summary.metrics.local_only_accuracy.unwrap();
@@ -17,6 +17,7 @@ fn the_default_job_learns_digits() {
     assert_eq!(summary.rounds.len(), 5);
     assert_eq!(summary.metrics.per_owner.len(), 10);
     assert!(summary.simulated.network);
+    assert_eq!(summary.privacy, None);
     for file in ["summary.json", "rounds.jsonl", "model.safetensors", "model.toml", "report.html"] {
         assert!(!scratch.read(&format!("runs/digits-1/{file}")).is_empty());
     }
@@ -53,7 +54,7 @@ fn masked_sums_make_the_model_that_the_coordinator_would_make_in_the_clear() {
 #[test]
 fn a_run_with_a_committee_can_be_verified_from_its_folder_and_a_changed_one_is_rejected() {
     let scratch = Scratch::new();
-    scratch.succeed(&["run", "--no-baselines"]);
+    scratch.succeed(&["run", "--no-baselines", "--no-privacy"]);
     let said = scratch.succeed(&["job", "verify", "digits-1"]);
     assert_eq!(said.matches("fingerprints add up").count(), 6, "{said}");
     assert!(said.contains("the one that these sums make"), "{said}");
@@ -94,9 +95,9 @@ fn sums_in_leaves_make_the_same_model_and_are_verified() {
 #[test]
 fn equal_seeds_give_equal_bytes_on_any_number_of_threads() {
     let scratch = Scratch::new();
-    scratch.succeed(&["run", "--seed", "7", "--no-baselines", "-j", "1"]);
-    scratch.succeed(&["run", "--seed", "7", "--no-baselines", "-j", "2"]);
-    scratch.succeed(&["run", "--seed", "8", "--no-baselines"]);
+    scratch.succeed(&["run", "--seed", "7", "--no-baselines", "--no-privacy", "-j", "1"]);
+    scratch.succeed(&["run", "--seed", "7", "--no-baselines", "--no-privacy", "-j", "2"]);
+    scratch.succeed(&["run", "--seed", "8", "--no-baselines", "--no-privacy"]);
     let model = |run: u32| scratch.read(&format!("runs/digits-{run}/model.safetensors"));
     let rounds = |run: u32| text(&scratch.read(&format!("runs/digits-{run}/rounds.jsonl")));
     assert_eq!(model(1), model(2));

@@ -9,5 +9,6 @@ mod faults;
 mod jobs;
 mod killed;
 mod nexus;
+mod private;
 mod resume;
 mod simulator;

@@ -95,7 +95,7 @@ fn a_run_that_another_process_works_on_is_left_alone() {
 #[test]
 fn a_damaged_summary_is_written_again() {
     let scratch = Scratch::new();
-    scratch.succeed(&["run", "--no-baselines"]);
+    scratch.succeed(&["run", "--no-baselines", "--no-privacy"]);
     scratch.write("runs/digits-1/summary.json", "{");
     let again = scratch.succeed(&["run", "--json", "--resume", "digits-1"]);
     let again: cipher_nexus::summary::Summary = serde_json::from_str(&again).unwrap();
@@ -149,7 +149,7 @@ fn a_run_whose_data_changed_is_not_resumed() {
 #[test]
 fn resuming_what_is_not_there_names_what_is() {
     let scratch = Scratch::new();
-    scratch.succeed(&["run", "--no-baselines"]);
+    scratch.succeed(&["run", "--no-baselines", "--no-privacy"]);
     let said = scratch.fail(2, &["run", "--resume", "digits-9"]);
     assert!(said.contains("digits-1"), "{said}");
     scratch.fail(2, &["run", "--resume", "../digits-1"]);

@@ -1,0 +1,109 @@
+//! Runs that promise something about rows.
+
+use cipher_nexus::summary::Summary;
+
+use crate::nexus::{Scratch, accuracy};
+
+/// A quick private job on the digits, with more lines under `[privacy]`.
+fn job(rounds: u32, more: &str) -> String {
+    format!(
+        "[job]\nname = 'quick'\n[data]\nbuiltin = 'digits'\n[model]\nkind = 'softmax'\n\
+         [training]\nrounds = {rounds}\n[privacy]\n{more}\n"
+    )
+}
+
+#[test]
+fn the_default_job_learns_digits_and_keeps_its_promise() {
+    let scratch = Scratch::new();
+    let summary = scratch.summary(&["--no-baselines"]);
+    // One run in some hundreds is unlucky enough to be below 0.9.
+    assert!(accuracy(&summary) >= 0.89, "{}", accuracy(&summary));
+    let privacy = summary.privacy.as_ref().unwrap();
+    assert_eq!((privacy.epsilon, privacy.delta), (3.0, 1e-5));
+    assert!(privacy.spent < 3.0 && privacy.spent > 2.0, "{}", privacy.spent);
+    assert_eq!((privacy.n_min, privacy.colluders), (8, 1));
+    let spent: Vec<f64> = summary.rounds.iter().filter_map(|round| round.epsilon).collect();
+    assert!(spent.len() == summary.rounds.len() && spent.is_sorted(), "{spent:?}");
+    assert!(summary.rounds.iter().all(|round| round.train_loss.is_none()));
+    let said = scratch.succeed(&["job", "verify", "digits-1"]);
+    assert_eq!(said.matches("fingerprints add up").count(), summary.rounds.len(), "{said}");
+    let told = scratch.succeed(&["budget", "history", "runs/digits-1/budgets/owner-3.budget"]);
+    assert!(told.contains("training"), "{told}");
+}
+
+#[test]
+fn noise_is_not_drawn_from_the_seed() {
+    let scratch = Scratch::new();
+    scratch.write("job.toml", job(2, ""));
+    let model = |number: u32| {
+        scratch.summary(&["job.toml", "--no-baselines"]);
+        scratch.read(&format!("runs/quick-{number}/model.safetensors"))
+    };
+    assert_ne!(model(1), model(2));
+}
+
+#[test]
+fn a_budget_that_does_not_allow_a_plan_ends_the_job_before_any_noise() {
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.path().join("budgets")).unwrap();
+    for owner in 0..10 {
+        let file = format!("budgets/owner-{owner}.budget");
+        let budget = ["budget", "set", &file, "--data-set", "digits"];
+        let limits = ["--epsilon", "4.5", "--delta", "1e-5"];
+        scratch.succeed(&[&budget[..], &limits[..]].concat());
+    }
+    scratch.write("job.toml", job(3, "budgets = 'budgets'"));
+    let summary: Summary = scratch.summary(&["job.toml", "--no-baselines"]);
+    assert!(summary.privacy.unwrap().spent < 3.0);
+    scratch.summary(&["job.toml", "--no-baselines"]);
+    let said = scratch.fail(4, &["run", "job.toml", "--no-baselines"]);
+    assert!(said.contains("too much"), "{said}");
+    let shown = scratch.succeed(&["budget", "show", "--json", "budgets/owner-0.budget"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert!(shown["spent"].as_f64().unwrap() < 4.5, "{shown}");
+}
+
+#[test]
+fn what_cannot_be_private_is_refused_with_the_reason() {
+    let scratch = Scratch::new();
+    let refused = |job: String, why: &str| {
+        scratch.write("job.toml", job);
+        let said = scratch.fail(2, &["run", "job.toml"]);
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(why), "{why}: {said}");
+    };
+    refused(job(2, "epsilon = 0.0"), "epsilon is 0");
+    refused(job(2, "colluders = 8"), "colluders");
+    refused(job(2, "[aggregation]\nsuite = 'clear'"), "does not protect it");
+    refused(job(2, "[aggregation]\nleaves = 2"), "leaves");
+    let epochs = job(2, "").replace("rounds = 2", "rounds = 2\nlocal_epochs = 3");
+    refused(epochs, "one sum of clipped gradients");
+    let scaffold = job(2, "").replace("rounds = 2", "rounds = 2\nstrategy = 'scaffold'");
+    refused(scaffold, "second release");
+    scratch.write("a.csv", "age,sick\n30,yes\n40,no\n50,yes\n60,no\n");
+    let table = "[data]\nfiles = ['a.csv']\nlabel = 'sick'\nowners = 2\n[model]\nkind = 'logistic'\n\
+                 [privacy]\n";
+    refused(table.to_owned(), "`age` has no bounds");
+}
+
+#[test]
+fn owners_can_be_hidden_whole_and_can_trust_nobody() {
+    let scratch = Scratch::new();
+    scratch.write("owner.toml", job(2, "unit = 'owner'\nepsilon = 8.0"));
+    let summary = scratch.summary(&["owner.toml", "--no-baselines"]);
+    assert_eq!(summary.rounds.len(), 2);
+    scratch.write("local.toml", job(2, "local = true"));
+    let summary = scratch.summary(&["local.toml", "--no-baselines"]);
+    let privacy = summary.privacy.unwrap();
+    assert!((privacy.own_epsilon / privacy.spent - 1.0).abs() < 1e-3, "{privacy:?}");
+}
+
+#[test]
+fn measured_tables_are_scaled_by_public_bounds() {
+    let scratch = Scratch::new();
+    let job = "[data]\nbuiltin = 'breast_cancer'\n[model]\nkind = 'logistic'\n[training]\n\
+               rounds = 30\n[privacy]\nclip = 1.0\nlearning_rate = 4.0\n";
+    scratch.write("job.toml", job);
+    let summary = scratch.summary(&["job.toml", "--no-baselines"]);
+    assert!(accuracy(&summary) >= 0.88, "{}", accuracy(&summary));
+}
