@@ -69,6 +69,14 @@ fn key(error: &TrainingError) -> &'static [&'static str] {
             setting: "limit" | "keep" | "iterations" | "smoothing", ..
         } => &["aggregation", "rule"],
         TrainingError::Setting { setting: "n_min", .. } => &["aggregation", "n_min"],
+        TrainingError::Mechanism(_)
+        | TrainingError::Accounting(_)
+        | TrainingError::Combination { other: "privacy", .. }
+        | TrainingError::Setting {
+            setting: "colluders" | "step" | "cooldown" | "epsilon" | "declared rows",
+            ..
+        } => &["privacy"],
+        TrainingError::Setting { setting: "leaves", .. } => &["aggregation", "leaves"],
         TrainingError::Setting { setting: "clip", .. } | TrainingError::Quantise(_) => {
             &["aggregation", "clip"]
         }

@@ -73,7 +73,7 @@ fn what_cannot_be_private_is_refused_with_the_reason() {
         assert!(said.contains(why), "{why}: {said}");
     };
     refused(job(2, "epsilon = 0.0"), "epsilon is 0");
-    refused(job(2, "colluders = 8"), "colluders");
+    refused(job(2, "colluders = 8"), "number of colluding owners is 8");
     refused(job(2, "[aggregation]\nsuite = 'clear'"), "does not protect it");
     refused(job(2, "[aggregation]\nleaves = 2"), "leaves");
     let epochs = job(2, "").replace("rounds = 2", "rounds = 2\nlocal_epochs = 3");
