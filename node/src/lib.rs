@@ -12,7 +12,8 @@
 //! 3. [`simulation`] drives the state machines of `nexus-training`, the ones a network would
 //!    carry, in seeded virtual time; it can delay, lose and repeat messages, crash parties and
 //!    play attackers.
-//! 4. After each round the state goes to disk. A killed run goes on from there, to the same bytes.
+//! 4. After each round the state goes to disk. A killed run goes on from there; one without noise ends
+//!    with the same bytes.
 //! 5. [`summary`] and [`report`] say what happened, to programs and to people.
 //!
 //! # Threat model

@@ -1,7 +1,8 @@
 //! A run: a job executed on this machine, from its request to its report.
 //!
 //! After every round the whole state is written to the run's folder. A run that was killed goes
-//! on from there and ends with the same bytes as one that was not.
+//! on from there and ends with the same bytes as one that was not; with noise, which follows from
+//! no seed, it ends with the same promise.
 
 mod baseline;
 mod budgets;

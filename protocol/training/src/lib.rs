@@ -27,6 +27,8 @@
 //! | coordinator | ask for old rounds again | refused; a repeated task gets the answer it got before |
 //! | coordinator, masked | show owners different models, add its own keys, lower the floor, try a round with other owners or weights | every mask is bound to one signed [`Manifest`]; owners and members check it against the terms and against those before it |
 //! | coordinator, masked | open two sums of a round and subtract them | who has helped to open one helps with no other |
+//! | coordinator, private | learn of a single row from all sums together, whatever models it hands out; also with [`PrivacyTerms::colluding`] owners | noise that is as wide as [`PrivacyTerms`] promise in every sum that can be opened; every party computes the promise anew before it takes part |
+//! | owner, private | leave out its share of the noise | counted among the colluding; nobody else's row is hidden less than promised |
 //! | owner, masked | send false weights or figures | impossible totals end the job; possible ones are poison like any other, bounded by [`JobTerms::clip`] |
 //!
 //! # The protocol
@@ -66,6 +68,17 @@
 //! engine needs besides goes to and fro as [`Task::Sum`] and [`MemberTask::Sum`]. The exact sum
 //! leaves as a [`SumRecord`], from which [`Replay`] repeats the whole job, and moves the model. Rules
 //! that compare single updates, and FedBuff, do not go with it.
+//!
+//! **Private sums.** With [`JobTerms::privacy`] the rows that gave a model cannot be told from it.
+//! The driver answers [`ParticipantEffect::Train`] with [`Participant::release`] instead of
+//! [`ParticipantEvent::Trained`]: it gives a sum of clipped gradients (or a clipped update) and a
+//! ticket of the owner's budget. The machine rounds, adds the owner's share of the noise, masks, and
+//! sends P integers and nothing else; noise that is less than what the ticket paid for is refused, and
+//! so is an update without any. Weights, losses and statistics are no part of such a job: sums are
+//! divided by the rows that owners declared. [`Release`] says how wide the noise is in a sum over so
+//! many owners, and in one owner's message alone. A round that is tried again draws fresh noise for a
+//! new mask under the same ticket, for only one sum of a round is opened. The page for reviewers is
+//! `book/privacy.md`.
 //!
 //! **SCAFFOLD.** An owner's new control variate follows from its update and the displacement it
 //! reports, so the coordinator computes the change itself and the upload is no longer than
