@@ -6,9 +6,9 @@
 //! composed by one transform. What is truncated, wrapped or rounded is added to the mass of
 //! infinite loss, so the figure is an upper bound.
 
-use super::fft::self_convolve;
+use super::fft::{SIZE_MIN, self_convolve};
 use super::{AccountingError, check_delta, check_rate, check_sigma, check_steps};
-use crate::special::{normal_cdf, normal_upper_quantile};
+use crate::special::{normal_tails, normal_upper_quantile};
 
 /// The finest grid, in units of privacy loss.
 pub const GRID: f64 = 1e-4;
@@ -132,30 +132,54 @@ impl Atoms {
         Ok(found.max(0.0))
     }
 
-    /// An upper bound of ln E e^(slope loss) over the finite part, from atoms put together.
-    fn cumulant(&self, grid: f64, slope: f64) -> f64 {
-        const TOGETHER: usize = 64;
-        let starts = (self.low..).step_by(TOGETHER);
-        let ends = self.mass.chunks(TOGETHER).zip(starts).map(|(chunk, start)| {
-            let end = start + signed(chunk.len()) - 1;
-            let worst = if slope > 0.0 { end } else { start };
-            (worst as f64 * grid * slope, chunk.iter().sum::<f64>())
-        });
-        let ends: Vec<(f64, f64)> = ends.filter(|(_, mass)| *mass > 0.0).collect();
-        let highest =
-            ends.iter().fold(f64::NEG_INFINITY, |most, (exponent, _)| most.max(*exponent));
-        let sum: f64 = ends.iter().map(|(exponent, mass)| mass * (exponent - highest).exp()).sum();
-        highest + sum.ln()
-    }
-
-    /// Losses between which all but `tail` of the mass on each side lies after `steps` steps.
+    /// Losses between which all but `tail` of the mass on each side lies after `steps` steps:
+    /// Chernoff's bound at the best of many slopes.
     fn window(&self, grid: f64, steps: u64, tail: f64) -> (f64, f64) {
-        let spread =
-            |slope: f64| (steps as f64 * self.cumulant(grid, slope) - tail.ln()) / slope.abs();
+        let coarse = Coarse::of(self, grid);
+        let spread = |slope: f64| (steps as f64 * coarse.cumulant(slope) - tail.ln()) / slope.abs();
         let slopes = || (-24..=36).map(|power| 1.35_f64.powi(power));
         let high = slopes().map(&spread).fold(f64::INFINITY, f64::min);
         let low = slopes().map(|slope| -spread(-slope)).fold(f64::NEG_INFINITY, f64::max);
         (low, high)
+    }
+}
+
+/// Fewer atoms, for bounds: the mass between two of them is moved to both so that its mean stays.
+/// No expectation of a convex function gets smaller by it.
+struct Coarse {
+    low: f64,
+    spacing: f64,
+    mass: Vec<f64>,
+}
+
+impl Coarse {
+    fn of(atoms: &Atoms, grid: f64) -> Self {
+        const TOGETHER: usize = 16;
+        let mut mass = vec![0.0; atoms.mass.len() / TOGETHER + 2];
+        for (at, chunk) in atoms.mass.chunks(TOGETHER).enumerate() {
+            let sum: f64 = chunk.iter().sum();
+            let moment: f64 = chunk.iter().zip(0_u32..).map(|(m, i)| m * f64::from(i)).sum();
+            let upper = moment / TOGETHER as f64;
+            mass[at] += sum - upper;
+            mass[at + 1] += upper;
+        }
+        let used = mass.iter().rposition(|mass| *mass > 0.0).map_or(1, |last| last + 1);
+        mass.truncate(used);
+        Self { low: atoms.low as f64 * grid, spacing: TOGETHER as f64 * grid, mass }
+    }
+
+    /// An upper bound of ln E e^(slope loss), by Horner's rule towards the end that counts most.
+    fn cumulant(&self, slope: f64) -> f64 {
+        let decay = (-slope.abs() * self.spacing).exp();
+        let add = |sum: f64, mass: &f64| sum * decay + mass;
+        let length = (self.mass.len() - 1) as f64 * self.spacing;
+        let (sum, end) = if slope > 0.0 {
+            (self.mass.iter().fold(0.0, add), self.low + length)
+        } else {
+            (self.mass.iter().rev().fold(0.0, add), self.low)
+        };
+        // What has underflown on the way is less than this.
+        (sum + self.mass.len() as f64 * f64::MIN_POSITIVE).ln() + slope * end
     }
 }
 
@@ -198,46 +222,51 @@ impl Step {
             return [[0.0, 1.0], [0.0, 1.0]];
         }
         let x = self.sigma * self.sigma * log_ratio(loss, self.rate, ratio) + 0.5;
-        let both = |z: f64| [normal_cdf(z), normal_cdf(-z)];
-        [both(x / self.sigma), both((x - 1.0) / self.sigma)]
+        [normal_tails(x / self.sigma), normal_tails((x - 1.0) / self.sigma)]
     }
 
     /// Atoms for a row removed, and for a row added.
     fn atoms(&self) -> [Atoms; 2] {
         let count = usize::try_from(self.high - self.low).unwrap_or(0) + 1;
         let (mut removed, mut added) = (vec![0.0; count], vec![0.0; count]);
-        let first = self.masses(self.low as f64 * self.grid);
-        // Below the grid: a loss rounded up when a row is removed, an infinite one when added.
-        removed[0] = (1.0 - self.rate) * first[0][0] + self.rate * first[1][0];
+        let at = |cell: usize| {
+            let loss = (self.low + signed(cell)) as f64 * self.grid;
+            (loss.exp(), self.masses(loss))
+        };
+        let unit = -(-self.grid).exp_m1();
+        let first = at(0);
         let mut before = first;
         for cell in 0..count - 1 {
-            let loss = (self.low + signed(cell)) as f64 * self.grid;
-            let after = self.masses(loss + self.grid);
-            let [absent, present] = [between(before[0], after[0]), between(before[1], after[1])];
-            let mixed = (1.0 - self.rate) * absent + self.rate * present;
-            let upper = self.upper_share(mixed, absent, loss);
-            removed[cell + 1] += upper;
+            let after = at(cell + 1);
+            let absent = between(before.1[0], after.1[0]);
+            let mixed = self.mixed(absent, between(before.1[1], after.1[1]));
+            // To both ends so that the mass under both distributions stays.
+            let upper = ((mixed - absent * before.0) / unit).clamp(0.0, mixed);
             removed[cell] += mixed - upper;
-            // The same interval, mirrored: its upper end is minus its lower one.
-            let upper = self.upper_share(absent, mixed, -loss - self.grid);
-            added[count - 1 - cell] += upper;
-            added[count - 2 - cell] += absent - upper;
+            removed[cell + 1] += upper;
+            // With the roles exchanged it is the same atoms, mirrored: at minus the loss, e^-loss
+            // times the mass.
+            added[count - 1 - cell] += (mixed - upper) / before.0;
+            added[count - 2 - cell] += upper / after.0;
             before = after;
         }
-        added[0] += before[0][1];
-        let beyond = (1.0 - self.rate) * before[0][1] + self.rate * before[1][1];
-        let below = first[0][0];
+        // Below the grid: a loss rounded up when a row is removed, an infinite one when added.
+        let [[below, _], [below_present, _]] = first.1;
+        let [[_, beyond], [_, beyond_present]] = before.1;
+        removed[0] += self.mixed(below, below_present);
+        added[0] += beyond;
         [
-            Atoms { low: self.low, mass: removed, infinite: beyond.max(0.0) },
+            Atoms {
+                low: self.low,
+                mass: removed,
+                infinite: self.mixed(beyond, beyond_present).max(0.0),
+            },
             Atoms { low: -self.high, mass: added, infinite: below.max(0.0) },
         ]
     }
 
-    /// Of `mass` under the first distribution in the interval that begins at `loss`, what goes to
-    /// its upper end so that `other`, the mass under the second, stays too.
-    fn upper_share(&self, mass: f64, other: f64, loss: f64) -> f64 {
-        let kept = (mass - other * loss.exp()) / -(-self.grid).exp_m1();
-        kept.clamp(0.0, mass)
+    fn mixed(&self, absent: f64, present: f64) -> f64 {
+        (1.0 - self.rate) * absent + self.rate * present
     }
 }
 
@@ -268,17 +297,17 @@ fn compose(grid: f64, single: &[Atoms; 2], steps: u64, tail: f64) -> Option<Priv
     if widest < 1 || widest as f64 > CELLS_MAX {
         return None;
     }
-    let size = usize::try_from(widest).ok()?.next_power_of_two().max(2);
+    let size = usize::try_from(widest).ok()?.next_power_of_two().max(SIZE_MIN);
     let [first, second] = single.each_ref().map(|atoms| wrapped(atoms, size));
     let composed = self_convolve(&first, &second, steps);
     let take = |index: usize, cyclic: &[f64]| {
         let low = windows[index].0;
         let start = usize::try_from(low.rem_euclid(signed(size))).unwrap_or(0);
-        let order = cyclic.iter().cycle().skip(start).take(size);
+        let (wrapped, straight) = cyclic.split_at(start);
         let lost = -(steps as f64 * (-single[index].infinite).ln_1p()).exp_m1();
         Atoms {
             low,
-            mass: order.map(|mass| mass.max(0.0)).collect(),
+            mass: straight.iter().chain(wrapped).map(|mass| mass.max(0.0)).collect(),
             // What lies above the window has come back at its foot.
             infinite: lost + tail + composed.round_off,
         }
