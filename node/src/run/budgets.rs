@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use nexus_privacy::accounting::{self, Cost, Currency, Split};
-use nexus_privacy::budget::{BudgetFile, BudgetTicket, Realised, Reservation, Terms};
+use nexus_privacy::accounting::{self, Cost, Currency, Split, Unit};
+use nexus_privacy::budget::{
+    BudgetError, BudgetFile, BudgetTicket, Ledger, Realised, Reservation, Terms,
+};
 use nexus_training::{Plan, PrivacyTerms, Release, TrainingError};
 use nexus_types::{OwnerId, Round};
 
@@ -65,16 +67,19 @@ impl Budgets {
             done,
             own: section.budgets.is_none(),
         };
-        let open = |name: &String| {
-            let path = folder.join(format!("{name}.budget"));
-            let file = if request.own && !path.exists() {
+        let open = |(owner, name): (usize, &String)| {
+            let path = folder.join(file_name(job, owner, name)?);
+            Ok(if request.own && !path.exists() {
                 BudgetFile::create(&path, terms(name, section))?
             } else {
                 BudgetFile::open(&path)?
-            };
-            Ok(Mutex::new(request.book(file)?))
+            })
         };
-        let accounts = names.iter().map(open).collect::<Result<_, NodeError>>()?;
+        let files = names.iter().enumerate().map(open).collect::<Result<Vec<_>, NodeError>>()?;
+        // All are asked before one pays.
+        files.iter().try_for_each(|file| request.check(file.ledger(), section.unit.into()))?;
+        let book = |file| Ok(Mutex::new(request.book(file)?));
+        let accounts = files.into_iter().map(book).collect::<Result<_, NodeError>>()?;
         Ok(Some(Self { accounts, rate: privacy.rate }))
     }
 
@@ -118,18 +123,45 @@ impl Budgets {
 }
 
 impl Request<'_> {
+    /// Whether a budget is for what is asked of it, and allows it.
+    fn check(&self, ledger: &Ledger, unit: Unit) -> Result<(), BudgetError> {
+        let Terms { split, currency, .. } = *ledger.terms();
+        let wanted = (unit, Split::Train, currency);
+        let budget = (ledger.terms().unit, split, currency);
+        if budget != wanted {
+            return Err(BudgetError::OtherTerms { budget, charge: wanted });
+        }
+        if self.begun(ledger) {
+            return Ok(());
+        }
+        ledger.check(self.purpose, &ledger.charge(self.plan, self.failure, self.hash)?)
+    }
+
+    /// Whether what this run needs was reserved before. A budget of the owner's own may hold what another
+    /// run has reserved and not settled: that stays spent.
+    fn begun(&self, ledger: &Ledger) -> bool {
+        if self.own { !ledger.bookings().is_empty() } else { self.done.is_some() }
+    }
+
     fn book(&self, mut file: BudgetFile) -> Result<Account, NodeError> {
         let Self { purpose, plan, failure, hash, done, .. } = *self;
-        // A budget of the owner's own may hold what another run has reserved and not settled: that
-        // stays spent.
-        let begun = if self.own { !file.ledger().bookings().is_empty() } else { done.is_some() };
-        let reservation = if begun {
+        let reservation = if self.begun(file.ledger()) {
             file.resume(plan, failure, hash, done.unwrap_or_default())?
         } else {
             file.reserve(purpose, plan, failure, hash)?
         };
         Ok(Account { file, reservation })
     }
+}
+
+/// The file of an owner's budget. A name that would lead elsewhere is no name for a file.
+fn file_name(job: &JobFile, owner: usize, name: &str) -> Result<String, NodeError> {
+    let file = format!("{name}.budget");
+    if Path::new(&file).file_name().is_some_and(|last| *last == *file) {
+        return Ok(file);
+    }
+    let message = format!("the name of owner {owner} cannot be that of a file");
+    Err(job.problem(&["data", "names"], &message, None).into())
 }
 
 fn made(folder: PathBuf) -> Result<PathBuf, NodeError> {

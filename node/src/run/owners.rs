@@ -212,7 +212,12 @@ impl Owners {
                 clipped_gradients(network, rows, &task.parameters, private.clip, label)
             }
             Unit::Owner => {
-                let delta = self.update(owner, task)?.delta.into_iter().map(f64::from).collect();
+                // Whether an owner answers must not depend on its rows.
+                let delta = match self.update(owner, task) {
+                    Ok(update) => update.delta.into_iter().map(f64::from).collect(),
+                    Err(LearningError::Diverged { .. }) => vec![0.0; task.parameters.len()],
+                    Err(error) => return Err(error),
+                };
                 Ok(flow::Private::<Vec<f64>>::new(delta, label).clip_whole(private.clip))
             }
         }

@@ -140,7 +140,7 @@ impl SecureSum {
             ),
         };
         format!(
-            "Nobody sees a single owner's update: {how} Sums for standardisation are masked in \
+            "Nobody sees a single owner's update: {how} Sums for standardisation, where there are any, are masked in \
              the same way. Rows themselves never leave an owner."
         )
     }

@@ -23,9 +23,7 @@ impl Verdict {
         };
         match (summary.model.task, measure) {
             (_, None) => Self::unmeasured(summary.data.test_rows),
-            (Task::Classification, Some(accuracy)) => {
-                Self::of_accuracy(accuracy, metrics, summary.data.test_rows)
-            }
+            (Task::Classification, Some(accuracy)) => Self::of_accuracy(accuracy, summary),
             (Task::Regression, Some(mse)) => Self::of_error(mse, metrics, summary.data.test_rows),
         }
     }
@@ -41,7 +39,8 @@ impl Verdict {
         Self { meaning: Meaning::Bad, headline, sentences }
     }
 
-    fn of_accuracy(accuracy: f64, metrics: &Metrics, test_rows: u64) -> Self {
+    fn of_accuracy(accuracy: f64, summary: &Summary) -> Self {
+        let (metrics, test_rows) = (&summary.metrics, summary.data.test_rows);
         let margin = margin(accuracy, test_rows);
         let mut verdict = Self {
             meaning: Meaning::Plain,
@@ -60,8 +59,12 @@ impl Verdict {
             );
         }
         if let Some(central) = metrics.central_accuracy {
-            let (tone, end) = against_pooled(central - accuracy, margin);
-            verdict.add(tone, format!("All rows in one place give {}: {end}", percent(central)));
+            let (place, what) = match summary.privacy {
+                None => ("All rows in one place", "keeping them apart"),
+                Some(_) => ("All rows in one place, without noise,", "keeping them private"),
+            };
+            let (tone, end) = against_pooled(what, central - accuracy, margin);
+            verdict.add(tone, format!("{place} give {}: {end}", percent(central)));
         }
         verdict
     }
@@ -120,19 +123,16 @@ fn against_alone(gain: f64, margin: f64) -> (Meaning, String) {
     }
 }
 
-fn against_pooled(price: f64, margin: f64) -> (Meaning, String) {
+fn against_pooled(what: &str, price: f64, margin: f64) -> (Meaning, String) {
     let size = format!("{:.1} points", price.abs() * 100.0);
     if price <= -margin {
         (Meaning::Good, format!("this model is {size} better."))
     } else if price <= margin {
-        (
-            Meaning::Good,
-            "keeping them apart costs nothing that this many test rows could show.".to_owned(),
-        )
+        (Meaning::Good, format!("{what} costs nothing that this many test rows could show."))
     } else if price <= 0.05 {
-        (Meaning::Good, format!("keeping them apart costs {size}."))
+        (Meaning::Good, format!("{what} costs {size}."))
     } else {
-        (Meaning::Warning, format!("keeping them apart costs {size}."))
+        (Meaning::Warning, format!("{what} costs {size}."))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Clipping: no row contributes more than C.
 //!
 //! A row of norm r gets the weight min(1, C(1 − 2^-12)/r). The margin covers what norms lose that
-//! are computed in f32 (up to 4,096 terms per factor), and the f32 product of weight and gradient.
+//! are computed in f32 (up to 2,048 terms per factor, sums of 32 rows included), and the f32 product of weight and gradient.
 //!
 //! * **Flat**: one norm for the whole vector.
 //! * **Per layer**: a norm `C_l` for each layer; the vector's is √(Σ `C_l`²).

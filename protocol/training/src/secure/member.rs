@@ -6,6 +6,7 @@ use std::time::Duration;
 use borsh::{BorshDeserialize, BorshSerialize};
 use nexus_mpc::Identity;
 use nexus_mpc::aggregation::{Refusal, nx};
+use nexus_mpc::sharing::Layout;
 use nexus_types::limits::{MAX_MESSAGE_BYTES, MAX_TEXT_BYTES};
 use nexus_types::{Canonical, CryptoRng, Digest, JobId, MemberId, peek_tag, tag_of};
 
@@ -363,7 +364,8 @@ impl Member {
         };
         let mut effects = self.engine.receive(message)?;
         let is = |domain| peek_tag(message) == Some(tag_of(domain));
-        if is(nx::Certificate::DOMAIN) {
+        // Who has helped with one sum of a round helps with no other.
+        if is(nx::Certificate::DOMAIN) || (is(nx::Proposal::DOMAIN) && self.votes_once()?) {
             self.ledger.open();
         }
         // The engine may forget a packet that nobody will send again once the verdict is out.
@@ -373,9 +375,27 @@ impl Member {
         effects.into_iter().map(wrap).collect()
     }
 
+    /// Whether a vote already binds the member to its sum.
+    fn votes_once(&self) -> Result<bool, MemberRefusal> {
+        let terms = self.plan.terms();
+        let layout = terms.map(|terms| terms.engine.layout()).transpose()?.flatten();
+        Ok(layout.as_ref().is_some_and(votes_once))
+    }
+
     fn answer(answer: &MemberAnswer) -> Result<MemberEffect, MemberRefusal> {
         Ok(MemberEffect::Send(answer.encode().map_err(TrainingError::from)?.into()))
     }
+}
+
+/// Whether members must not vote for two attempts at one round.
+///
+/// Each gives its shares to one attempt. If d deviate and give theirs to two, the others are split between
+/// the attempts, and both show something once each has more shares than privacy allows: from
+/// d = 2 (privacy + 1) − members on. Where the faulty ones may be so many, as in committees that pack
+/// several secrets into a share, a vote binds too: then a second attempt cannot be certified, as two
+/// quorums have more than the faulty members in common.
+fn votes_once(layout: &Layout) -> bool {
+    2 * (layout.privacy() + 1) <= layout.members() + layout.faulty()
 }
 
 #[cfg(test)]
@@ -383,5 +403,20 @@ impl Member {
     /// The weakened twin: forgets which manifests it accepted.
     pub(super) fn forget(&mut self) {
         self.ledger = Ledger::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_sums_of_a_round_are_never_opened() {
+        for (members, once) in [(4, false), (7, false), (16, true), (50, true), (100, true)] {
+            let layout = Layout::committee(members).unwrap();
+            assert_eq!(votes_once(&layout), once, "{members}");
+            // The fewest members in two quorums are more than those that deviate.
+            assert!(2 * layout.quorum() > layout.members() + layout.faulty(), "{members}");
+        }
     }
 }
