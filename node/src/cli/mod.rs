@@ -11,6 +11,7 @@ mod model;
 mod new;
 mod run;
 mod style;
+mod sweep;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

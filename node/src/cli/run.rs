@@ -7,10 +7,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Context;
 use super::style::{columns, paint};
+use super::sweep::Sweep;
 use crate::error::{NodeError, read_text, read_toml};
 use crate::job::JobFile;
 use crate::printer::Printer;
-use crate::run::folder::{Request, RunFolder, SCHEMA};
+use crate::run::folder::{Request, RunFolder, SCHEMA, json as document};
 use crate::run::{Observer, Run};
 use crate::simulation::Faults;
 use crate::summary::{Round, Summary};
@@ -31,11 +32,14 @@ pub(super) struct RunArgs {
     /// Promise nothing about rows: no noise
     #[arg(long)]
     no_privacy: bool,
+    /// Run the job once for each value of one of its keys, as in privacy.epsilon=1,2,4,8
+    #[arg(long, value_name = "KEY=VALUES", value_parser = Sweep::parse)]
+    sweep: Option<Sweep>,
     /// Go on with a run that was cut off
     #[arg(
         long,
         value_name = "ID",
-        conflicts_with_all = ["job", "seed", "faults", "no_baselines", "no_privacy"]
+        conflicts_with_all = ["job", "seed", "faults", "no_baselines", "no_privacy", "sweep"]
     )]
     resume: Option<String>,
 }
@@ -44,6 +48,9 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<(), NodeError> {
     let Context { printer, settings } = context;
     let (runs, threads) = (&settings.runs.value, settings.threads.value);
     let mut screen = Screen { printer: *printer, bar: ProgressBar::hidden() };
+    if let Some(sweep) = &args.sweep {
+        return swept(context, args, sweep, &mut screen);
+    }
     let run = match &args.resume {
         Some(id) => {
             let folder = RunFolder::open(runs, id)?;
@@ -58,6 +65,37 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<(), NodeError> {
     let (folder, summary) = run.to_end(&mut screen)?;
     screen.bar.finish_and_clear();
     show(*printer, &folder, &summary)
+}
+
+/// Runs the job with one value after the other.
+fn swept(
+    context: &Context,
+    args: &RunArgs,
+    sweep: &Sweep,
+    screen: &mut Screen,
+) -> Result<(), NodeError> {
+    let Context { printer, settings } = context;
+    let request = request(args)?;
+    let mut points = Vec::new();
+    for value in sweep.values() {
+        let job_text = sweep.with(&request.job_text, value)?;
+        let request = Request { job_text, baselines: false, ..request.clone() };
+        let run = Run::begin(request, &settings.runs.value, settings.threads.value)?;
+        let (folder, summary) = run.to_end(screen)?;
+        screen.bar.finish_and_clear();
+        points.push((value.to_owned(), read_summary(&folder, &summary)?));
+    }
+    if printer.json {
+        printer.result_bytes(&document(&sweep.document(&points)));
+    } else {
+        printer.result(sweep.text(&points, columns()));
+    }
+    Ok(())
+}
+
+fn read_summary(folder: &RunFolder, summary: &[u8]) -> Result<Summary, NodeError> {
+    let path = folder.path().join("summary.json");
+    serde_json::from_slice(summary).map_err(|source| NodeError::Json { path, source })
 }
 
 fn request(args: &RunArgs) -> Result<Request, NodeError> {
@@ -85,9 +123,7 @@ fn show(printer: Printer, folder: &RunFolder, summary: &[u8]) -> Result<(), Node
         printer.result_bytes(summary);
         return Ok(());
     }
-    let path = folder.path().join("summary.json");
-    let summary: Summary =
-        serde_json::from_slice(summary).map_err(|source| NodeError::Json { path, source })?;
+    let summary = read_summary(folder, summary)?;
     let report = folder.path().join("report.html").display().to_string();
     printer.result(summary.text(columns(), Some(&report), &paint));
     Ok(())

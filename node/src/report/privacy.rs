@@ -37,7 +37,7 @@ fn facts(privacy: &Privacy) -> [(&'static str, String); 9] {
     let trusted = if privacy.local { "nobody" } else { "the other owners and the committee" };
     [
         ("Whose presence is hidden", privacy.unit.name().to_owned()),
-        ("Limit", format!("epsilon {} at delta {:e}", number(privacy.epsilon), privacy.delta)),
+        ("Limit", format!("epsilon {} at delta {:e}", privacy.epsilon, privacy.delta)),
         ("Spent", format!("epsilon {}, by {}", number(privacy.spent), privacy.accountant)),
         ("Against an owner's own contribution", format!("epsilon {}", number(privacy.own_epsilon))),
         ("Noise of a round", format!("{} sensitivities", number(privacy.noise))),

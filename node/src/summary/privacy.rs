@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{number, percent};
+use super::percent;
 use crate::job::Unit;
 
 /// Differential privacy of a run.
@@ -48,11 +48,11 @@ impl Privacy {
     /// The promise in a line: `epsilon 3 at delta 1e-5 for each record; 2.68 spent`.
     pub(crate) fn line(&self) -> String {
         format!(
-            "epsilon {} at delta {:e} for each {}; {} spent",
-            number(self.epsilon),
+            "epsilon {} at delta {:e} for each {}; {:.2} spent",
+            self.epsilon,
             self.delta,
             self.unit.name(),
-            number(self.spent)
+            self.spent
         )
     }
 
@@ -68,9 +68,9 @@ impl Privacy {
             format!(
                 "That needs {} honest owners in each sum and fewer dishonest members of the \
                  committee than open one; against the coordinator with that many members an owner's own \
-                 share of the noise is left, epsilon {}.",
+                 share of the noise is left, epsilon {:.1}.",
                 self.n_min.saturating_sub(self.colluders),
-                number(self.own_epsilon)
+                self.own_epsilon
             )
         };
         format!(

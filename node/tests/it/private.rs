@@ -107,3 +107,18 @@ fn measured_tables_are_scaled_by_public_bounds() {
     let summary = scratch.summary(&["job.toml", "--no-baselines"]);
     assert!(accuracy(&summary) >= 0.88, "{}", accuracy(&summary));
 }
+
+#[test]
+fn a_sweep_shows_what_privacy_costs() {
+    let scratch = Scratch::new();
+    scratch.write("job.toml", job(3, ""));
+    let sweep = ["run", "job.toml", "--sweep", "privacy.epsilon=0.2,100"];
+    let said = scratch.succeed(&[&sweep[..], &["--json"]].concat());
+    let found: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let point = |place: usize, key: &str| found["points"][place][key].as_f64().unwrap();
+    assert_eq!(found["points"].as_array().unwrap().len(), 2);
+    assert!(point(0, "test_accuracy") < point(1, "test_accuracy"), "{found}");
+    assert!(point(0, "spent") <= 0.2 && point(1, "spent") <= 100.0, "{found}");
+    let said = scratch.succeed(&sweep);
+    assert!(said.contains("accuracy") && said.contains('█'), "{said}");
+}
