@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use nexus_privacy::accounting::{self, Cost, Currency, Split, Unit};
+use nexus_privacy::accounting::{self, Currency, Split, Unit};
 use nexus_privacy::budget::{
-    BudgetError, BudgetFile, BudgetTicket, Ledger, Realised, Reservation, Terms,
+    BudgetError, BudgetFile, BudgetTicket, Ledger, Opened, Reservation, Terms,
 };
-use nexus_training::{Plan, PrivacyTerms, Release, TrainingError};
+use nexus_training::{Plan, PrivacyTerms, Release};
 use nexus_types::{OwnerId, Round};
 
 use crate::error::NodeError;
@@ -17,7 +17,6 @@ use crate::job::{JobFile, PrivacySection};
 #[derive(Debug)]
 pub(super) struct Budgets {
     accounts: Vec<Mutex<Account>>,
-    rate: f64,
 }
 
 #[derive(Debug)]
@@ -80,7 +79,7 @@ impl Budgets {
         files.iter().try_for_each(|file| request.check(file.ledger(), section.unit.into()))?;
         let book = |file| Ok(Mutex::new(request.book(file)?));
         let accounts = files.into_iter().map(book).collect::<Result<_, NodeError>>()?;
-        Ok(Some(Self { accounts, rate: privacy.rate }))
+        Ok(Some(Self { accounts }))
     }
 
     /// The ticket of `owner` for `round`; another attempt at a round gets the same again.
@@ -107,16 +106,12 @@ impl Budgets {
         for (owner, account) in (0..).map(OwnerId).zip(self.accounts) {
             let Account { mut file, reservation } =
                 account.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let (mut cost, mut rounds) = (Cost::ZERO, 0);
-            for survivors in survivors.iter().filter(|survivors| survivors.contains(&owner)) {
-                let sigma = release.realised(u32::try_from(survivors.len()).unwrap_or(u32::MAX))?;
-                let plan = accounting::Plan { rate: self.rate, sigma, steps: 1 };
-                let round = Cost::of_plan(plan).map_err(TrainingError::from)?;
-                cost = cost.and(&round);
-                rounds += 1;
-            }
-            let excluded = u32::try_from(survivors.len()).unwrap_or(u32::MAX) - rounds;
-            file.settle(reservation, Realised { rounds, excluded, cost })?;
+            let mine = survivors.iter().filter(|survivors| survivors.contains(&owner));
+            let sigmas: Vec<f64> = mine
+                .map(|all| release.realised(u32::try_from(all.len()).unwrap_or(u32::MAX)))
+                .collect::<Result<_, _>>()?;
+            let excluded = u32::try_from(survivors.len() - sigmas.len()).unwrap_or(u32::MAX);
+            file.settle(reservation, &Opened::of(sigmas), excluded)?;
         }
         Ok(())
     }

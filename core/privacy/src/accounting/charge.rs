@@ -158,6 +158,26 @@ impl Cost {
         self
     }
 
+    /// The smaller of the two, amount by amount.
+    #[must_use]
+    pub fn at_most(mut self, other: &Self) -> Self {
+        self.gdp_mu2 = self.gdp_mu2.min(other.gdp_mu2);
+        for (mine, others) in self.rdp.iter_mut().zip(other.rdp) {
+            *mine = others.min(*mine);
+        }
+        self.delta_add = self.delta_add.min(other.delta_add);
+        self
+    }
+
+    /// Less by 2^-30 of every amount: what another machine's floats may have made of the same.
+    pub(crate) fn nearly(mut self) -> Self {
+        let less = |amount: u64| amount - amount.div_ceil(1 << 30);
+        self.gdp_mu2 = less(self.gdp_mu2);
+        self.rdp = self.rdp.map(less);
+        self.delta_add = less(self.delta_add);
+        self
+    }
+
     /// Whether no amount is above the one in `other`.
     pub fn is_within(&self, other: &Self) -> bool {
         self.gdp_mu2 <= other.gdp_mu2

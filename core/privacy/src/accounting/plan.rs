@@ -1,9 +1,11 @@
 //! A plan that is fixed in advance, what it costs, and the noise that a target needs.
 
+use nexus_types::borsh::{self, BorshDeserialize, BorshSerialize};
+
 use super::{AccountingError, GaussianDp, PrivacyLoss, check_epsilon, rdp};
 
 /// `steps` noisy sums, of everything or of a Poisson sample with secret coins.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct Plan {
     /// Sampling rate in (0, 1]; 1 claims no amplification.
     pub rate: f64,

@@ -3,8 +3,8 @@
 use nexus_types::Canonical;
 use nexus_types::borsh::{self, BorshDeserialize, BorshSerialize};
 
-use super::{BudgetError, CAPS_MAX, NAME_MAX};
-use crate::accounting::{Charge, Cost, Currency, Filter, Split, Unit};
+use super::{BudgetError, CAPS_MAX, NAME_MAX, OPENED_MAX};
+use crate::accounting::{Charge, Cost, Currency, Filter, Plan, Split, Unit};
 
 /// The part of a budget that one purpose may use.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -36,15 +36,30 @@ pub struct Terms {
     pub caps: Vec<Cap>,
 }
 
-/// What really happened under a reservation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Realised {
-    /// Rounds whose sum was opened with this owner's noise in it.
+/// Rounds whose sum was opened with this owner's noise in it, all at the same noise.
+#[derive(Clone, Copy, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Opened {
+    /// How many.
     pub rounds: u32,
-    /// Rounds that were finalised without this owner: refunded.
-    pub excluded: u32,
-    /// The cost of [`Self::rounds`] at the noise that was realised.
-    pub cost: Cost,
+    /// The deviation that was realised, per unit of sensitivity: at least the plan's, and more
+    /// where more owners stayed than the plan counts on.
+    pub sigma: f64,
+}
+
+impl Opened {
+    /// Rounds by their noise, the least first. What has no room counts as if it had less noise.
+    pub fn of(mut sigmas: Vec<f64>) -> Vec<Self> {
+        sigmas.sort_by(f64::total_cmp);
+        let mut kinds: Vec<Self> = Vec::new();
+        for sigma in sigmas {
+            let full = kinds.len() == OPENED_MAX;
+            match kinds.last_mut() {
+                Some(last) if full || last.sigma.total_cmp(&sigma).is_eq() => last.rounds += 1,
+                _ => kinds.push(Self { rounds: 1, sigma }),
+            }
+        }
+        kinds
+    }
 }
 
 /// One line of a budget.
@@ -56,23 +71,28 @@ pub enum Entry {
     Reserve {
         /// For what.
         purpose: String,
-        /// How many rounds it has.
-        rounds: u32,
-        /// At most how much it costs.
+        /// Its rounds and their noise.
+        plan: Plan,
+        /// At most how much it costs: not less than [`Cost::of_plan`].
         charge: Charge,
     },
     /// The end of a plan.
     Settle {
         /// The number of the entry that reserved it.
         id: u64,
-        /// What it came to.
-        realised: Realised,
+        /// The rounds that happened, at most [`OPENED_MAX`](super::OPENED_MAX) kinds.
+        opened: Vec<Opened>,
+        /// Rounds that were finalised without this owner: refunded.
+        excluded: u32,
+        /// What the rounds came to: not less than they cost by themselves, nor more than was
+        /// reserved.
+        cost: Cost,
     },
 }
 
 impl Canonical for Entry {
     const DOMAIN: &'static str = "nexus/budget/entry";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
     const MAX_BYTES: usize = 16_384;
 }
 

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use nexus_types::{Canonical, Digest};
 
-use super::entry::at_most;
 use super::{
-    Booking, BudgetError, Damage, ENTRIES_MAX, Entry, Head, Ledger, Realised, Reservation,
+    Booking, BudgetError, Damage, ENTRIES_MAX, Entry, Head, Ledger, Opened, Reservation,
     SettlementProblem, Terms,
 };
 use crate::accounting::Plan;
@@ -32,13 +31,29 @@ impl BudgetFile {
     /// [`BudgetError::Disk`] if a log exists already, and as [`Ledger::open`].
     pub fn create(path: &Path, terms: Terms) -> Result<Self, BudgetError> {
         let (ledger, bytes) = Ledger::open(terms)?;
-        let log = OpenOptions::new().read(true).write(true).create_new(true).open(path);
-        let log = log.map_err(|source| disk(path, source))?;
+        let fresh = path.with_added_extension("new");
+        let begin = || {
+            refuse_existing(path)?;
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&fresh)
+        };
+        let log = begin().map_err(|source| disk(path, source))?;
+        // Who has this lock is the only one to make the budget, and keeps it afterwards.
         lock(&log, path)?;
-        write_head(path, &Head::genesis())?;
         let mut budget = Self { path: path.to_owned(), log, ledger, poisoned: false };
-        budget.write(&bytes)?;
+        budget.begin(&fresh, &bytes).map_err(|source| disk(path, source))?;
         Ok(budget)
+    }
+
+    /// First log and head, then the name: a head without a log is nothing.
+    fn begin(&mut self, fresh: &Path, bytes: &[u8]) -> io::Result<()> {
+        // Another process may have made the budget before the lock was had.
+        refuse_existing(&self.path)?;
+        self.log.set_len(0)?;
+        self.log.write_all(bytes)?;
+        self.log.sync_all()?;
+        replace_head(&self.path, &self.ledger.head())?;
+        fs::rename(fresh, &self.path)?;
+        sync_folder(&self.path)
     }
 
     /// Opens a budget; a write that was cut short is cut off, anything else that is not as it was
@@ -87,11 +102,10 @@ impl BudgetFile {
         delta_add: f64,
         hash: Digest,
     ) -> Result<Reservation, BudgetError> {
-        at_most("number of rounds", plan.steps, u32::MAX.into())?;
-        let rounds = u32::try_from(plan.steps).unwrap_or(u32::MAX);
         let charge = self.ledger.charge(plan, delta_add, hash)?;
         let (id, unit) = (self.ledger.head().entries, charge.unit);
-        self.append(Entry::Reserve { purpose: purpose.to_owned(), rounds, charge })?;
+        self.append(Entry::Reserve { purpose: purpose.to_owned(), plan, charge })?;
+        let rounds = u32::try_from(plan.steps).unwrap_or(u32::MAX);
         Ok(Reservation { id, rounds, issued: 0, plan: hash, unit, multiplier: plan.sigma })
     }
 
@@ -121,8 +135,9 @@ impl BudgetFile {
         Ok(Reservation { id, rounds, issued, plan: hash, unit, multiplier })
     }
 
-    /// Ends a plan at what it came to. Rounds for which a ticket was handed out must be among
-    /// those that happened or were finalised without this owner.
+    /// Ends a plan at what its rounds cost with the noise that was realised. Rounds for which a
+    /// ticket was handed out must be among those that were opened or were finalised without this
+    /// owner.
     ///
     /// # Errors
     /// [`BudgetError::BadSettlement`]: then all of the plan stays spent. [`BudgetError::Disk`].
@@ -130,14 +145,17 @@ impl BudgetFile {
     pub fn settle(
         &mut self,
         reservation: Reservation,
-        realised: Realised,
+        opened: &[Opened],
+        excluded: u32,
     ) -> Result<(), BudgetError> {
         let id = reservation.id;
-        if realised.rounds.saturating_add(realised.excluded) < reservation.issued {
+        let known = opened.iter().fold(excluded, |sum, kind| sum.saturating_add(kind.rounds));
+        if known < reservation.issued {
             let problem = SettlementProblem::RoundsMissing;
             return Err(BudgetError::BadSettlement { id, problem });
         }
-        self.append(Entry::Settle { id, realised })
+        let settlement = self.ledger.settlement(id, opened, excluded)?;
+        self.append(settlement)
     }
 
     fn append(&mut self, entry: Entry) -> Result<(), BudgetError> {
@@ -179,16 +197,26 @@ fn head_path(log: &Path) -> PathBuf {
     log.with_added_extension("head")
 }
 
-/// Replaces the head atomically.
 fn write_head(log: &Path, head: &Head) -> Result<(), BudgetError> {
+    replace_head(log, head).map_err(|source| disk(&head_path(log), source))
+}
+
+/// Replaces the head atomically.
+fn replace_head(log: &Path, head: &Head) -> io::Result<()> {
     let (path, fresh) = (head_path(log), log.with_added_extension("head-new"));
-    let write = || {
-        let mut file = File::create(&fresh)?;
-        file.write_all(&head.encode())?;
-        file.sync_all()?;
-        fs::rename(&fresh, &path)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
-    };
-    write().map_err(|source| disk(&path, source))
+    let mut file = File::create(&fresh)?;
+    file.write_all(&head.encode())?;
+    file.sync_all()?;
+    fs::rename(&fresh, &path)?;
+    sync_folder(&path)
+}
+
+/// Makes new names in the folder of `path` last.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+}
+
+fn refuse_existing(path: &Path) -> io::Result<()> {
+    if fs::exists(path)? { Err(io::ErrorKind::AlreadyExists.into()) } else { Ok(()) }
 }

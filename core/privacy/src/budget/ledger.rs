@@ -11,7 +11,9 @@
 use nexus_types::{Canonical, Digest};
 
 use super::entry::{at_most, check_name};
-use super::{BudgetError, Damage, ENTRIES_MAX, Entry, Realised, SettlementProblem, Terms};
+use super::{
+    BudgetError, Damage, ENTRIES_MAX, Entry, OPENED_MAX, Opened, SettlementProblem, Terms,
+};
 use crate::accounting::{Charge, Cost, Filter, Mechanism, Plan};
 
 const CHAIN: &str = "cipher-nexus budget chain v1";
@@ -19,6 +21,10 @@ const HEAD: &str = "cipher-nexus budget head v1";
 const HASH_BYTES: usize = 32;
 const LENGTH_BYTES: usize = 4;
 const HEAD_BYTES: usize = 48;
+
+/// By how much the noise of a round, relative to the plan's, may have been rounded down: far less
+/// than amounts are rounded up.
+const ROUNDING: f64 = 1e-13;
 
 /// Where a log ends: what is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +64,17 @@ impl Head {
     }
 }
 
+/// What really happened under a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Realised {
+    /// Rounds whose sum was opened with this owner's noise in it.
+    pub rounds: u32,
+    /// Rounds that were finalised without this owner: refunded.
+    pub excluded: u32,
+    /// The cost of [`Self::rounds`] at the noise that was realised.
+    pub cost: Cost,
+}
+
 /// One plan in the books.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Booking {
@@ -67,6 +84,8 @@ pub struct Booking {
     pub purpose: String,
     /// Rounds of the plan.
     pub rounds: u32,
+    /// The plan.
+    pub plan: Plan,
     /// What was reserved.
     pub charge: Charge,
     /// What it came to; `None` while it is open or after a crash: then all of it is spent.
@@ -77,6 +96,33 @@ impl Booking {
     /// What counts.
     pub fn cost(&self) -> Cost {
         self.realised.map_or(self.charge.cost, |realised| realised.cost)
+    }
+
+    /// What rounds under this plan came to.
+    fn realised(&self, opened: &[Opened], excluded: u32) -> Result<Realised, SettlementProblem> {
+        if opened.len() > OPENED_MAX {
+            return Err(SettlementProblem::TooManyKinds);
+        }
+        let rounds: u64 = opened.iter().map(|kind| u64::from(kind.rounds)).sum();
+        if rounds + u64::from(excluded) > self.rounds.into() {
+            return Err(SettlementProblem::TooManyRounds);
+        }
+        let mut cost = Cost::ZERO;
+        for kind in opened.iter().filter(|kind| kind.rounds > 0) {
+            if kind.sigma.is_nan() || kind.sigma < self.plan.sigma * (1.0 - ROUNDING) {
+                return Err(SettlementProblem::AboveReserve);
+            }
+            let part = Plan { sigma: kind.sigma, steps: kind.rounds.into(), ..self.plan };
+            let part = Cost::of_plan(part).map_err(|_| SettlementProblem::AboveReserve)?;
+            cost = cost.and(&part);
+        }
+        if rounds > 0 {
+            cost.delta_add = self.charge.cost.delta_add;
+        }
+        // Each kind was rounded up; together they cannot cost more than the plan.
+        let cost = cost.at_most(&self.charge.cost);
+        let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
+        Ok(Realised { rounds, excluded, cost })
     }
 }
 
@@ -182,40 +228,70 @@ impl Ledger {
     /// As [`Self::check`], and [`BudgetError::BadSettlement`], [`BudgetError::OutOfPlace`].
     pub fn append(&mut self, entry: Entry) -> Result<Vec<u8>, BudgetError> {
         at_most("number of entries", self.head.entries + 1, ENTRIES_MAX)?;
-        match &entry {
-            Entry::Open(_) => return Err(BudgetError::OutOfPlace { entry: self.head.entries }),
-            Entry::Reserve { purpose, charge, .. } => self.check(purpose, charge)?,
-            Entry::Settle { id, realised } => {
-                self.settled(*id, realised)
-                    .map_err(|problem| BudgetError::BadSettlement { id: *id, problem })?;
-            }
-        }
         let id = self.head.entries;
+        let settled = match &entry {
+            Entry::Open(_) => return Err(BudgetError::OutOfPlace { entry: id }),
+            Entry::Reserve { purpose, plan, charge } => {
+                check_plan(*plan, charge)?;
+                self.check(purpose, charge)?;
+                None
+            }
+            Entry::Settle { id, opened, excluded, cost } => {
+                let settled = self.settled(*id, opened, *excluded, cost);
+                Some(settled.map_err(|problem| BudgetError::BadSettlement { id: *id, problem })?)
+            }
+        };
         let bytes = self.frame(&entry)?;
-        match entry {
-            Entry::Reserve { purpose, rounds, charge } => {
-                self.bookings.push(Booking { id, purpose, rounds, charge, realised: None });
-            }
-            Entry::Settle { id, realised } => {
-                if let Some(booking) = self.bookings.iter_mut().find(|booking| booking.id == id) {
-                    booking.realised = Some(realised);
-                }
-            }
-            Entry::Open(_) => {}
+        if let Some((at, realised)) = settled {
+            self.bookings[at].realised = Some(realised);
+        } else if let Entry::Reserve { purpose, plan, charge } = entry {
+            let rounds = u32::try_from(plan.steps).unwrap_or(u32::MAX);
+            self.bookings.push(Booking { id, purpose, rounds, plan, charge, realised: None });
         }
         Ok(bytes)
     }
 
-    fn settled(&self, id: u64, realised: &Realised) -> Result<(), SettlementProblem> {
-        let open = self.bookings.iter().find(|b| b.id == id && b.realised.is_none());
-        let booking = open.ok_or(SettlementProblem::NotOpen)?;
-        if u64::from(realised.rounds) + u64::from(realised.excluded) > booking.rounds.into() {
-            return Err(SettlementProblem::TooManyRounds);
-        }
-        if !realised.cost.is_within(&booking.charge.cost) {
+    /// The entry that ends a reservation. Its cost is that of the rounds at their noise.
+    ///
+    /// # Errors
+    /// [`BudgetError::BadSettlement`].
+    pub fn settlement(
+        &self,
+        id: u64,
+        opened: &[Opened],
+        excluded: u32,
+    ) -> Result<Entry, BudgetError> {
+        let realised = self.open_booking(id).and_then(|at| {
+            let booking = &self.bookings[at];
+            booking.realised(opened, excluded)
+        });
+        let realised = realised.map_err(|problem| BudgetError::BadSettlement { id, problem })?;
+        Ok(Entry::Settle { id, opened: opened.to_vec(), excluded, cost: realised.cost })
+    }
+
+    fn open_booking(&self, id: u64) -> Result<usize, SettlementProblem> {
+        let open = |booking: &Booking| booking.id == id && booking.realised.is_none();
+        self.bookings.iter().position(open).ok_or(SettlementProblem::NotOpen)
+    }
+
+    /// Which booking a settlement ends, and with what.
+    fn settled(
+        &self,
+        id: u64,
+        opened: &[Opened],
+        excluded: u32,
+        cost: &Cost,
+    ) -> Result<(usize, Realised), SettlementProblem> {
+        let at = self.open_booking(id)?;
+        let booking = &self.bookings[at];
+        let realised = booking.realised(opened, excluded)?;
+        if !cost.is_within(&booking.charge.cost) {
             return Err(SettlementProblem::AboveReserve);
         }
-        Ok(())
+        if !realised.cost.nearly().is_within(cost) {
+            return Err(SettlementProblem::BelowRounds);
+        }
+        Ok((at, Realised { cost: *cost, ..realised }))
     }
 
     fn frame(&mut self, entry: &Entry) -> Result<Vec<u8>, BudgetError> {
@@ -260,6 +336,13 @@ impl Ledger {
             }
         }
     }
+}
+
+/// A charge is not believed either; and tickets are counted in 32 bits.
+fn check_plan(plan: Plan, charge: &Charge) -> Result<(), BudgetError> {
+    at_most("number of rounds", plan.steps, u32::MAX.into())?;
+    let paid = Cost::of_plan(plan)?.nearly().is_within(&charge.cost);
+    if paid { Ok(()) } else { Err(BudgetError::BelowPlan) }
 }
 
 /// Applies an entry that was read; an opening makes a ledger.

@@ -2,13 +2,15 @@
 //!
 //! A budget is a list of entries in which each carries the hash of the one before: it opens with
 //! its terms; a plan is *reserved* before any noise is drawn; the rounds that really happened are
-//! *settled* afterwards, for at most what was reserved. A reservation that is never settled (a
+//! *settled* afterwards: the ledger computes their cost from their noise, which must not be below
+//! the plan's, so a settlement is never above what was reserved. A reservation that is never settled (a
 //! crash) stays spent. [`Ledger`] is that as a pure function of entries and bytes; [`BudgetFile`]
 //! keeps it on disk under an exclusive lock.
 //!
 //! # What the file withstands
 //!
-//! Beside the log lies its head: the number of entries and the hash of the last, replaced
+//! A budget appears under its name when its first entry and head are on the disk: a crash before
+//! that leaves files that the next attempt replaces. Beside the log lies its head: the number of entries and the hash of the last, replaced
 //! atomically after the log was flushed. A write that was cut short by a crash lies beyond the
 //! head and is cut off when the file is opened: it was never acknowledged, so no noise was drawn
 //! for it. Whatever the head covers must be there unchanged, or the file is refused with the
@@ -22,9 +24,9 @@ mod ledger;
 mod tests;
 mod ticket;
 
-pub use entry::{Cap, Entry, Realised, Terms};
+pub use entry::{Cap, Entry, Opened, Terms};
 pub use file::BudgetFile;
-pub use ledger::{Booking, Head, Ledger, Replayed};
+pub use ledger::{Booking, Head, Ledger, Realised, Replayed};
 pub use ticket::BudgetTicket;
 
 pub use crate::accounting::Unit;
@@ -43,6 +45,9 @@ pub const NAME_MAX: usize = 64;
 
 /// Most purposes with a cap of their own.
 pub const CAPS_MAX: usize = 64;
+
+/// Most kinds of rounds, by their noise, of one settlement.
+pub const OPENED_MAX: usize = 512;
 
 /// Why a budget refuses.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +76,9 @@ pub enum BudgetError {
         /// Its cap.
         millionths: u32,
     },
+    /// A reservation costs less than its plan does.
+    #[error("the charge is below what the plan costs")]
+    BelowPlan,
     /// The charge is for another unit, split or currency.
     #[error("the budget is for {budget:?}, the charge for {charge:?}")]
     OtherTerms {
@@ -143,9 +151,15 @@ pub enum SettlementProblem {
     /// It is not open: unknown, or settled before.
     #[error("it is not open")]
     NotOpen,
-    /// The realised rounds cost more than the plan.
+    /// The realised rounds cost more than the plan: their noise is below its noise.
     #[error("the realised rounds cost more than was reserved")]
     AboveReserve,
+    /// The settlement says less than its rounds cost.
+    #[error("the rounds cost more than is said")]
+    BelowRounds,
+    /// More kinds of rounds than a settlement has room for.
+    #[error("more than {OPENED_MAX} kinds of rounds")]
+    TooManyKinds,
     /// More rounds than the plan has.
     #[error("more rounds than were reserved")]
     TooManyRounds,

@@ -37,12 +37,22 @@ fn charge(sigma: f64, steps: u64) -> Charge {
     }
 }
 
-fn realised(rounds: u32, excluded: u32, sigma: f64) -> Realised {
-    let cost = match rounds {
-        0 => Cost::ZERO,
-        _ => charge(sigma, rounds.into()).cost,
-    };
-    Realised { rounds, excluded, cost }
+fn opened(rounds: u32, sigma: f64) -> [Opened; 1] {
+    [Opened { rounds, sigma }]
+}
+
+/// Of so many rounds.
+fn cost(rounds: u32, sigma: f64) -> Cost {
+    if rounds == 0 { Cost::ZERO } else { charge(sigma, rounds.into()).cost }
+}
+
+fn reserved(purpose: &str, sigma: f64, steps: u32) -> Entry {
+    let steps = steps.into();
+    Entry::Reserve {
+        purpose: purpose.into(),
+        plan: plan(sigma, steps),
+        charge: charge(sigma, steps),
+    }
 }
 
 /// A folder of its own, removed at the end.
@@ -77,21 +87,17 @@ fn a_plan_is_reserved_ticketed_and_settled() {
     let tickets: Vec<BudgetTicket> = (0..3).filter_map(|_| paid.next_round()).collect();
     assert!(tickets.iter().all(|t| t.plan() == HASH && t.multiplier() >= 20.0));
     assert_eq!(tickets.len(), 3);
-    budget.settle(paid, realised(3, 0, 20.0)).unwrap();
+    budget.settle(paid, &opened(3, 20.0), 0).unwrap();
     assert!(budget.ledger().spent() < reserved / 2.0);
     drop(budget);
     let budget = BudgetFile::open(&folder.log()).unwrap();
-    assert_eq!(budget.ledger().total(), realised(3, 0, 20.0).cost);
+    assert_eq!(budget.ledger().total(), cost(3, 20.0));
 }
 
 #[test]
 fn what_does_not_fit_is_refused_and_says_by_how_much() {
     let (mut ledger, _) = Ledger::open(terms(3.0)).unwrap();
-    let study = |sigma, purpose: &str| Entry::Reserve {
-        purpose: purpose.into(),
-        rounds: 100,
-        charge: charge(sigma, 100),
-    };
+    let study = |sigma, purpose: &str| reserved(purpose, sigma, 100);
     let error = ledger.append(study(10.0, "study")).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("epsilon to 4.3") && text.ends_with("too much"), "{text}");
@@ -118,39 +124,106 @@ fn only_rounds_without_this_owner_are_refunded() {
     }
     assert!(paid.next_round().is_none());
     // Five tickets were handed out; three rounds and one exclusion leave one unexplained.
-    let refused = budget.settle(paid, realised(3, 1, 20.0)).unwrap_err();
+    let refused = budget.settle(paid, &opened(3, 20.0), 1).unwrap_err();
     assert!(refused.to_string().contains("more rounds than are settled"), "{refused}");
     assert_eq!(budget.ledger().total(), charge(20.0, 5).cost);
 
     let mut paid = budget.reserve("study", plan(20.0, 5), 0.0, HASH).unwrap();
     let id = paid.id();
     let _ticket = paid.next_round();
-    budget.settle(paid, realised(0, 1, 20.0)).unwrap();
+    budget.settle(paid, &[], 1).unwrap();
     assert_eq!(budget.ledger().total(), charge(20.0, 5).cost);
-    let again = Entry::Settle { id, realised: realised(0, 1, 20.0) };
+    let again = Entry::Settle { id, opened: Vec::new(), excluded: 1, cost: Cost::ZERO };
     let mut ledger = budget.ledger().clone();
-    let twice = ledger.append(again).unwrap_err();
-    assert!(matches!(
-        twice,
-        BudgetError::BadSettlement { problem: SettlementProblem::NotOpen, .. }
-    ));
+    assert_eq!(problem(&ledger.append(again)), Some(SettlementProblem::NotOpen));
+}
+
+fn problem<T>(result: &Result<T, BudgetError>) -> Option<SettlementProblem> {
+    match result {
+        Err(BudgetError::BadSettlement { problem, .. }) => Some(*problem),
+        _ => None,
+    }
 }
 
 #[test]
-fn a_settlement_above_the_reserve_is_refused() {
+fn a_settlement_is_bound_to_its_rounds_and_to_the_plan() {
     let (mut ledger, _) = Ledger::open(terms(3.0)).unwrap();
-    let entry = Entry::Reserve { purpose: "study".into(), rounds: 9, charge: charge(20.0, 9) };
-    ledger.append(entry).unwrap();
-    for (realised, problem) in [
-        (realised(9, 0, 19.0), SettlementProblem::AboveReserve),
-        (realised(9, 1, 20.0), SettlementProblem::TooManyRounds),
+    ledger.append(reserved("study", 20.0, 9)).unwrap();
+    let many = vec![Opened { rounds: 0, sigma: 20.0 }; OPENED_MAX + 1];
+    for (opened, excluded, wanted) in [
+        (&opened(9, 19.0)[..], 0, SettlementProblem::AboveReserve),
+        (&opened(9, f64::NAN), 0, SettlementProblem::AboveReserve),
+        (&opened(9, 20.0), 1, SettlementProblem::TooManyRounds),
+        (&opened(u32::MAX, 20.0), u32::MAX, SettlementProblem::TooManyRounds),
+        (&many, 0, SettlementProblem::TooManyKinds),
     ] {
-        let refused = ledger.append(Entry::Settle { id: 1, realised }).unwrap_err();
-        let expected =
-            matches!(refused, BudgetError::BadSettlement { problem: p, .. } if p == problem);
-        assert!(expected, "{refused}");
+        assert_eq!(problem(&ledger.settlement(1, opened, excluded)), Some(wanted));
     }
-    assert_eq!(ledger.total(), charge(20.0, 9).cost);
+    assert_eq!(problem(&ledger.settlement(2, &[], 0)), Some(SettlementProblem::NotOpen));
+    // What a settlement says of its cost is not believed.
+    for (said, wanted) in [
+        (Cost::ZERO, SettlementProblem::BelowRounds),
+        (cost(8, 20.0), SettlementProblem::BelowRounds),
+        (cost(9, 19.0), SettlementProblem::AboveReserve),
+    ] {
+        let entry =
+            Entry::Settle { id: 1, opened: opened(9, 20.0).into(), excluded: 0, cost: said };
+        assert_eq!(problem(&ledger.append(entry)), Some(wanted));
+    }
+    assert_eq!(ledger.total(), cost(9, 20.0));
+    // More noise than planned is cheaper, and pieces do not add up to more than the whole.
+    let quieter = ledger.settlement(1, &[opened(4, 20.0)[0], opened(5, 40.0)[0]], 0).unwrap();
+    let mut other = ledger.clone();
+    other.append(quieter).unwrap();
+    assert!(other.total().is_within(&cost(6, 20.0)), "{:?}", other.total().gdp_mu2);
+    ledger.append(ledger.settlement(1, &[opened(1, 20.0)[0]; 9], 0).unwrap()).unwrap();
+    assert_eq!(ledger.total(), cost(9, 20.0));
+}
+
+#[test]
+fn rounds_without_room_count_as_if_they_had_less_noise() {
+    let sigmas: Vec<f64> = (0..2000_u32).map(|round| 20.0 + f64::from(round % 1000)).collect();
+    let kinds = Opened::of(sigmas);
+    assert_eq!(kinds.len(), OPENED_MAX);
+    assert_eq!(kinds[0], Opened { rounds: 2, sigma: 20.0 });
+    let last = kinds.last().unwrap();
+    assert_eq!((last.rounds, last.sigma), (2000 - 2 * 511, 20.0 + 511.0));
+    let (mut ledger, _) = Ledger::open(terms(30.0)).unwrap();
+    ledger.append(reserved("study", 20.0, 2000)).unwrap();
+    let entry = ledger.settlement(1, &kinds, 0).unwrap();
+    assert!(entry.encode().unwrap().len() < Entry::MAX_BYTES);
+    ledger.append(entry).unwrap();
+}
+
+#[test]
+fn a_reservation_below_its_plan_is_refused_and_failure_is_paid_with_any_round() {
+    let (mut ledger, _) = Ledger::open(terms(3.0)).unwrap();
+    let cheap =
+        Entry::Reserve { purpose: "study".into(), plan: plan(20.0, 9), charge: charge(20.0, 8) };
+    assert!(matches!(ledger.append(cheap), Err(BudgetError::BelowPlan)));
+    let charge = ledger.charge(plan(20.0, 9), 1e-8, HASH).unwrap();
+    let entry = Entry::Reserve { purpose: "study".into(), plan: plan(20.0, 9), charge };
+    ledger.append(entry).unwrap();
+    let settled = |opened: &[Opened]| {
+        let mut ledger = ledger.clone();
+        ledger.append(ledger.settlement(1, opened, 0).unwrap()).unwrap();
+        ledger.total().delta_add
+    };
+    assert_eq!(settled(&opened(1, 20.0)), ledger.total().delta_add);
+    assert_eq!(settled(&[]), 0);
+}
+
+#[test]
+fn what_a_crash_in_the_making_leaves_is_in_nobodys_way() {
+    let folder = Folder::new("making");
+    let beside = |extension: &str| folder.log().with_added_extension(extension);
+    fs::write(beside("new"), b"half an entry that is longer than nothing".repeat(20)).unwrap();
+    fs::write(beside("head"), Head::genesis().encode()).unwrap();
+    fs::write(beside("head-new"), b"half").unwrap();
+    assert!(matches!(BudgetFile::open(&folder.log()), Err(BudgetError::Disk { .. })));
+    drop(BudgetFile::create(&folder.log(), terms(3.0)).unwrap());
+    assert!(!beside("new").exists());
+    assert_eq!(BudgetFile::open(&folder.log()).unwrap().ledger().terms(), &terms(3.0));
 }
 
 #[test]
@@ -168,13 +241,9 @@ fn two_cannot_spend_the_same_budget() {
 fn sample() -> (Vec<u8>, Vec<Head>) {
     let (mut ledger, mut log) = Ledger::open(terms(3.0)).unwrap();
     let mut heads = vec![Head::genesis(), ledger.head()];
-    let reserve = |steps: u32| Entry::Reserve {
-        purpose: "study".into(),
-        rounds: steps,
-        charge: charge(30.0, steps.into()),
-    };
-    for entry in [reserve(40), reserve(20), Entry::Settle { id: 1, realised: realised(7, 0, 30.0) }]
-    {
+    let settle =
+        Entry::Settle { id: 1, opened: opened(7, 30.0).into(), excluded: 0, cost: cost(7, 30.0) };
+    for entry in [reserved("study", 30.0, 40), reserved("study", 30.0, 20), settle] {
         log.extend(ledger.append(entry).unwrap());
         heads.push(ledger.head());
     }
@@ -251,9 +320,7 @@ fn a_consistent_log_with_other_amounts_is_not_the_one_the_head_knows() {
     let (_, heads) = sample();
     let (mut ledger, mut forged) = Ledger::open(terms(3.0)).unwrap();
     for _ in 0..3 {
-        let charge = charge(300.0, 1);
-        let entry = Entry::Reserve { purpose: "study".into(), rounds: 1, charge };
-        forged.extend(ledger.append(entry).unwrap());
+        forged.extend(ledger.append(reserved("study", 300.0, 1)).unwrap());
     }
     let refused = Ledger::replay(&forged, heads.last().unwrap()).unwrap_err();
     assert!(matches!(refused, BudgetError::Tampered { problem: Damage::Changed, .. }));
@@ -274,14 +341,12 @@ proptest! {
     ) {
         let (mut ledger, mut log) = Ledger::open(terms(2.0)).unwrap();
         for (sigma, rounds, done, settle) in steps {
-            let charge = charge(sigma, rounds.into());
-            let entry = Entry::Reserve { purpose: "study".into(), rounds, charge };
             let id = ledger.head().entries;
-            let Ok(bytes) = ledger.append(entry) else { continue };
+            let Ok(bytes) = ledger.append(reserved("study", sigma, rounds)) else { continue };
             log.extend(bytes);
             if settle {
-                let realised = realised(done.min(rounds), 0, sigma);
-                log.extend(ledger.append(Entry::Settle { id, realised }).unwrap());
+                let kinds = opened(done.min(rounds), sigma);
+                log.extend(ledger.append(ledger.settlement(id, &kinds, 0).unwrap()).unwrap());
             }
         }
         prop_assert!(ledger.spent() <= 2.0 + 1e-9);
