@@ -90,7 +90,8 @@ impl GaussianDp {
         }
         let x = epsilon / mu - 0.5 * mu;
         if mu >= SMALL_MU && x < 0.0 {
-            return (normal_cdf(-x) - (epsilon.exp() * normal_cdf(-x - mu))).clamp(0.0, 1.0);
+            // e^epsilon density(x + mu) is density(x), which does not overflow.
+            return (normal_cdf(-x) - normal_density(x) * mills(x + mu)).clamp(0.0, 1.0);
         }
         let difference =
             if mu < SMALL_MU { mills_difference(x, mu) } else { mills(x) - mills(x + mu) };
@@ -135,6 +136,16 @@ fn mills_difference(x: f64, mu: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_figures_do_not_stop_where_exponentials_do() {
+        for (mu, delta) in [(40.0, 1e-5), (100.0, 1e-5), (1000.0, 1e-3)] {
+            let epsilon = GaussianDp::new(mu).unwrap().epsilon(delta).unwrap();
+            // Above the loss that is exceeded with probability 2 delta, below that of delta.
+            let loss = |p: f64| mu * (0.5 * mu + crate::special::normal_upper_quantile(p));
+            assert!(epsilon > loss(2.0 * delta) && epsilon < loss(delta), "{mu}: {epsilon}");
+        }
+    }
 
     #[test]
     fn published_values_are_met() {

@@ -13,6 +13,9 @@ use crate::special::{normal_tails, normal_upper_quantile};
 /// The finest grid, in units of privacy loss.
 pub const GRID: f64 = 1e-4;
 
+/// Beyond such losses their exponentials are not computed with: mass goes to the upper end.
+const EXPONENT_MAX: f64 = 700.0;
+
 const CELLS_MAX: f64 = 2_097_152.0;
 
 /// Of delta, what each truncation may cost.
@@ -231,28 +234,34 @@ impl Step {
         let (mut removed, mut added) = (vec![0.0; count], vec![0.0; count]);
         let at = |cell: usize| {
             let loss = (self.low + signed(cell)) as f64 * self.grid;
-            (loss.exp(), self.masses(loss))
+            (loss, loss.exp(), self.masses(loss))
         };
         let unit = -(-self.grid).exp_m1();
         let first = at(0);
         let mut before = first;
         for cell in 0..count - 1 {
             let after = at(cell + 1);
-            let absent = between(before.1[0], after.1[0]);
-            let mixed = self.mixed(absent, between(before.1[1], after.1[1]));
+            let absent = between(before.2[0], after.2[0]);
+            let mixed = self.mixed(absent, between(before.2[1], after.2[1]));
+            if before.0.abs() > EXPONENT_MAX {
+                removed[cell + 1] += mixed;
+                added[count - 1 - cell] += absent;
+                before = after;
+                continue;
+            }
             // To both ends so that the mass under both distributions stays.
-            let upper = ((mixed - absent * before.0) / unit).clamp(0.0, mixed);
+            let upper = ((mixed - absent * before.1) / unit).clamp(0.0, mixed);
             removed[cell] += mixed - upper;
             removed[cell + 1] += upper;
             // With the roles exchanged it is the same atoms, mirrored: at minus the loss, e^-loss
             // times the mass.
-            added[count - 1 - cell] += (mixed - upper) / before.0;
-            added[count - 2 - cell] += upper / after.0;
+            added[count - 1 - cell] += (mixed - upper) / before.1;
+            added[count - 2 - cell] += upper / after.1;
             before = after;
         }
         // Below the grid: a loss rounded up when a row is removed, an infinite one when added.
-        let [[below, _], [below_present, _]] = first.1;
-        let [[_, beyond], [_, beyond_present]] = before.1;
+        let [[below, _], [below_present, _]] = first.2;
+        let [[_, beyond], [_, beyond_present]] = before.2;
         removed[0] += self.mixed(below, below_present);
         added[0] += beyond;
         [
@@ -273,7 +282,11 @@ impl Step {
 /// ln(1 - rate + rate e^((2x - 1) / 2 sigma^2)).
 fn loss_at(rate: f64, sigma: f64, x: f64) -> f64 {
     let exponent = (2.0 * x - 1.0) / (2.0 * sigma * sigma);
-    if exponent > 500.0 { exponent + rate.ln() } else { (rate * exponent.exp_m1()).ln_1p() }
+    if exponent > 500.0 || rate >= 1.0 {
+        exponent + rate.ln()
+    } else {
+        (rate * exponent.exp_m1()).ln_1p()
+    }
 }
 
 /// ln((e^loss - (1 - rate)) / rate), also where e^loss overflows.
@@ -357,6 +370,17 @@ mod tests {
             let exact = GaussianDp::of_steps(sigma, steps).unwrap().epsilon(delta).unwrap();
             let got = PrivacyLoss::of(1.0, sigma, steps, delta).unwrap().epsilon(delta).unwrap();
             assert!(got >= exact && got < exact + 2e-5, "{sigma} {steps}: {got} {exact}");
+        }
+    }
+
+    #[test]
+    fn losses_too_large_for_exponentials_are_bounded_too() {
+        for (rate, sigma) in [(1.0, 0.01), (1.0, 0.02), (0.5, 0.015), (1e-3, 0.02)] {
+            let got = PrivacyLoss::of(rate, sigma, 2, 1e-5).unwrap().epsilon(1e-5).unwrap();
+            let least = GaussianDp::of_steps(sigma, 1).unwrap().epsilon(1e-2).unwrap();
+            let most = GaussianDp::of_steps(sigma, 2).unwrap().epsilon(1e-5).unwrap();
+            assert!(got > least && got < 1.001 * most, "{rate} {sigma}: {got} {least} {most}");
+            assert!(rate < 1.0 || got >= most, "{sigma}: {got} {most}");
         }
     }
 
