@@ -83,6 +83,9 @@ impl Identity {
 
 #[cfg(test)]
 mod tests {
+    use curve25519_dalek::Scalar;
+    use ed25519_dalek::Verifier;
+
     use super::*;
 
     #[test]
@@ -111,6 +114,10 @@ mod tests {
             carry = sum >> 8;
         }
         assert!(key.public().verify("test", b"message", &twin).is_err());
+        // A weakened verifier, which reduces s, has the first signature before it.
+        let first = key.sign("test", b"message");
+        let reduced = Scalar::from_bytes_mod_order(twin.0[32..].try_into().unwrap());
+        assert_eq!(reduced.to_bytes(), first.0[32..]);
     }
 
     #[test]
@@ -123,5 +130,9 @@ mod tests {
         for key in [neutral, [0; 32], [0xff; 32]] {
             assert!(PublicKey(key).verify("test", b"message", &signature).is_err());
         }
+        // The weakened verifier does not look at the key.
+        let careless = VerifyingKey::from_bytes(&neutral).unwrap();
+        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+        assert!(careless.verify(&Digest::of("test", b"message").0, &signature).is_ok());
     }
 }

@@ -49,6 +49,7 @@ pub mod quantise;
 mod seal;
 pub mod sharing;
 pub mod threshold;
+mod twin;
 
 pub use identity::{Identity, PublicKey, Signature, SignatureError};
 pub use seal::{OVERHEAD_BYTES, PACKET_KEY_BYTES, PacketKey, PacketSecret, SealError, Sealed};

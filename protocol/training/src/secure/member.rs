@@ -113,7 +113,8 @@ pub enum MemberEffect {
     /// packets come in bursts, one from every owner.
     Persist,
     /// Call [`Member::expire`] with this sum when so much time has passed, in which an honest
-    /// coordinator is through with it. Takes the place of what was asked for before.
+    /// coordinator is through with it. Takes the place of what was asked for before; after a
+    /// restart, [`Member::timers`] asks again.
     Expire {
         /// The number of the sum.
         slot: u32,
@@ -203,7 +204,7 @@ impl Member {
         Ok(Self { terms, plan, id, identity, ledger, open: None, engine })
     }
 
-    /// The member that [`Member::snapshot`] saw.
+    /// The member that [`Member::snapshot`] saw. Its host asks for its [`Member::timers`].
     ///
     /// # Errors
     /// [`TrainingError`] if the bytes are no snapshot of this member in this plan.
@@ -265,6 +266,18 @@ impl Member {
                 Ok(vec![MemberEffect::Refused(refusal), answer])
             }
         }
+    }
+
+    /// What a host that has restored the member must have scheduled: its timers are no part of a
+    /// snapshot. The whole time is counted anew, for a member has no clock.
+    pub fn timers(&self) -> Vec<MemberEffect> {
+        let open = self.open.as_ref().map(|signed| signed.manifest.slot);
+        let open = open.filter(|slot| self.engine.holds(*slot));
+        open.map(|slot| self.expiry(slot)).into_iter().collect()
+    }
+
+    fn expiry(&self, slot: u32) -> MemberEffect {
+        MemberEffect::Expire { slot, after: self.plan.round_deadline.saturating_mul(PHASES) }
     }
 
     /// Ends every sum up to `slot`, answered or not: what opens its packets is erased, so that
@@ -335,8 +348,7 @@ impl Member {
             }
             self.ledger.enter(manifest, digest);
             self.open = Some(signed);
-            let after = self.plan.round_deadline.saturating_mul(PHASES);
-            effects.extend([MemberEffect::Persist, MemberEffect::Expire { slot, after }]);
+            effects.extend([MemberEffect::Persist, self.expiry(slot)]);
         }
         effects.push(Self::answer(&MemberAnswer::Opened { job: self.plan.job, slot })?);
         Ok(effects)

@@ -11,6 +11,7 @@ mod record;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod twin;
 
 pub use ledger::ManifestRefusal;
 pub use manifest::{EngineManifest, Manifest, SignedManifest, SignedPacketKey};

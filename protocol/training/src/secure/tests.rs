@@ -5,17 +5,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexus_mpc::aggregation::{Collector as _, Contributor as _, Peer, Progress, nx};
 use nexus_mpc::{Identity, PacketSecret};
 use nexus_types::{Canonical, Digest, JobId, MemberId, ModelHash, OwnerId, Round, Seed};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use super::twin::without_signatures;
 use super::{
     EngineManifest, EngineTerms, JobTerms, Manifest, ManifestRefusal, Member, MemberAnswer,
-    MemberEffect, MemberRefusal, MemberTask, SignedManifest, SignedPacketKey, expected_values,
+    MemberEffect, MemberRefusal, MemberTask, Payload, SignedManifest, SignedPacketKey,
+    expected_values,
 };
-use crate::message::{Task, TaskId, TrainTask};
-use crate::participant::{Participant, ParticipantEffect, ParticipantEvent, Refusal};
+use crate::message::{Answer, Task, TaskId, TrainTask};
+use crate::participant::{LocalResult, Participant, ParticipantEffect, ParticipantEvent, Refusal};
 use crate::plan::{MAX_EXAMPLE_CAP, Plan, Protection, Weighting};
 use crate::rule::Rule;
 use crate::strategy::Strategy;
@@ -242,6 +245,102 @@ fn a_members_packet_key_cannot_be_the_coordinators() {
     assert_eq!(ask(&mut owner(JOB), &fewer, JOB.coordinator, MODEL), Err(refusal));
 }
 
+/// A coordinator's own committee, and the manifest of the job with its packet keys.
+fn puppets() -> (Vec<nx::Member>, Manifest) {
+    let job = plan(JOB).job;
+    let mut rng = ChaCha12Rng::seed_from_u64(77);
+    let puppet = |id: MemberId| {
+        let identity = identity(201, id.0.into());
+        let mut member = nx::Member::new(job.0, id, Arc::clone(&identity));
+        member.publish(&mut rng, 0, 1).unwrap();
+        let key = member.packet_key(0).unwrap();
+        (member, Some(SignedPacketKey::sign(&identity, job, 0, id, key)))
+    };
+    let (members, keys) = MemberId::all(4).map(puppet).unzip();
+    let engine = EngineManifest::Nx(keys);
+    (members, Manifest { engine, ..manifest(&plan(JOB), JOB.members, 0, MODEL) })
+}
+
+/// A coordinator that runs the sum of one owner's message and one of its own, which says nothing,
+/// all by itself: with its own committee, under the digest of the manifest that the owner saw.
+fn opened_alone(members: &mut [nx::Member], manifest: &Manifest, message: &[u8]) -> Vec<i64> {
+    let plan = plan(JOB);
+    let terms = plan.terms().unwrap();
+    let (victim, puppet, puppets) = (OwnerId(0), OwnerId(1), identity(250, 0));
+    let mut session = manifest.session(terms, manifest.digest().unwrap());
+    let owners = [(victim, terms.owner(victim).unwrap()), (puppet, puppets.public())];
+    (session.owners, session.n_min) = (Arc::new(owners.into()), 2);
+    let mut own = manifest.nx_terms(terms).unwrap().unwrap();
+    for (index, keys) in (0..).zip(&mut own.members) {
+        keys.identity = identity(201, index).public();
+    }
+    let own = Arc::new(own);
+    for member in &mut *members {
+        member.open(session.clone(), Arc::clone(&own)).unwrap();
+    }
+    let mut rng = ChaCha12Rng::seed_from_u64(78);
+    let mut collector = nx::Collector::new(session.clone(), Arc::clone(&own)).unwrap();
+    let nothing = vec![0; session.values as usize];
+    let mut owner = nx::Owner::new(session, own, puppet, puppets).unwrap();
+    let other = owner.contribute(&mut rng, &nothing).unwrap();
+    let mut pending = collector.receive(Peer::Owner(victim), message).unwrap();
+    pending.extend(collector.receive(Peer::Owner(puppet), &other).unwrap());
+    loop {
+        for outgoing in pending {
+            let Peer::Member(id) = outgoing.to else { panic!("to {}", outgoing.to) };
+            for effect in members[id.index()].receive(&outgoing.message).unwrap() {
+                if let nx::MemberEffect::Send(reply) = effect {
+                    collector.receive(outgoing.to, &reply).unwrap();
+                }
+            }
+        }
+        match collector.close().unwrap() {
+            Progress::Continue(messages) => pending = messages,
+            Progress::Done(opened) => return opened.sum,
+        }
+    }
+}
+
+/// What the owner of `JOB` sends for an update.
+fn sent(owner: &mut Participant, delta: &[f32]) -> Vec<u8> {
+    let result = LocalResult {
+        delta: delta.to_vec(),
+        examples: 7,
+        loss_sum: 1.0,
+        steps: 3,
+        displacement: 1.0,
+    };
+    let mut rng = ChaCha12Rng::seed_from_u64(79);
+    let event = ParticipantEvent::Trained(TaskId::first(Round(1)), result);
+    for effect in owner.step(&mut rng, event).unwrap() {
+        if let ParticipantEffect::Send(bytes) = effect
+            && let Ok(Answer::Sum { message, .. }) = Answer::decode(&bytes)
+        {
+            return message;
+        }
+    }
+    panic!("it sends its part of the sum")
+}
+
+/// The twin of `a_members_packet_key_cannot_be_the_coordinators`: an owner that believes packet
+/// keys of the coordinator's own seals its key to the coordinator, which opens its update.
+#[test]
+fn an_owner_that_believes_any_packet_key_is_opened() {
+    let (mut members, forged) = puppets();
+    let refusal = ManifestRefusal::PacketKey { member: MemberId(0) };
+    assert_eq!(ask(&mut owner(JOB), &forged, JOB.coordinator, MODEL), Err(refusal));
+    let mut twin = owner(JOB);
+    let answers = without_signatures(|| ask(&mut twin, &forged, JOB.coordinator, MODEL));
+    assert_eq!(answers, Ok(()));
+    let delta = [0.5, -0.25];
+    let sum = opened_alone(&mut members, &forged, &sent(&mut twin, &delta));
+    let plan = plan(JOB);
+    let payload = Payload::of(&plan, plan.terms().unwrap(), &forged).unwrap();
+    let totals = payload.decode(&sum, 1).unwrap();
+    assert_eq!((totals.examples, totals.steps), (7.0, 3));
+    assert!(totals.update.iter().zip(delta).all(|(got, own)| (got - f64::from(own)).abs() < 1e-6));
+}
+
 /// A member of the committee, and the keys that it gave for four sums.
 fn member() -> (Member, Vec<SignedPacketKey>) {
     let mut member = Member::new(plan(JOB), MemberId(0), identity(JOB.members, 0)).unwrap();
@@ -280,6 +379,26 @@ fn open(
         }
     }
     Ok(())
+}
+
+/// A host that has lost its timers would keep what opens the packets of a sum for ever.
+#[test]
+fn a_restored_member_asks_for_its_timers_again() {
+    let (mut member, own) = member();
+    assert_eq!(member.timers(), []);
+    assert_eq!(open(&mut member, manifest(&plan(JOB), JOB.members, 1, MODEL), &own), Ok(()));
+    let restored = |member: &Member, how| {
+        let (id, bytes) = (MemberId(0), member.snapshot().unwrap());
+        Member::restore(plan(JOB), id, identity(JOB.members, 0), &bytes, how).unwrap()
+    };
+    let after = plan(JOB).round_deadline * 6;
+    let mut again = restored(&member, nx::Restored::Continued);
+    assert_eq!(again.timers(), [MemberEffect::Expire { slot: 1, after }]);
+    assert_eq!(again.timers(), member.timers());
+    // It holds no secret of a sum that it sits out, or that is over.
+    assert_eq!(restored(&member, nx::Restored::FromBackup).timers(), []);
+    again.expire(1);
+    assert_eq!(restored(&again, nx::Restored::Continued).timers(), []);
 }
 
 #[test]

@@ -3,10 +3,14 @@
 use blake3::OutputReader;
 use borsh::BorshSerialize;
 use nexus_field::{Cubic, Fp, N};
-use nexus_types::{Digest, borsh};
+use nexus_types::{Digest, OwnerId, borsh};
 
 use super::masked::Masked;
 use super::message::Header;
+use crate::twin::{Check, enforced};
+
+/// What a twin binds challenges to that are to be bound to a sum.
+const NOWHERE: Digest = Digest([0; 32]);
 
 fn xof(domain: &str, parts: &impl BorshSerialize) -> OutputReader {
     // Writing plain values into a vector does not fail.
@@ -17,7 +21,9 @@ fn xof(domain: &str, parts: &impl BorshSerialize) -> OutputReader {
 /// The challenge of the check of packets: it depends on everything in the header but the answer.
 pub(super) fn packets(header: &Header) -> Cubic {
     let Header { manifest, owner, masked, packets, commitment, check: _ } = header;
-    let parts = (manifest, owner, masked, packets, commitment);
+    let bound = enforced(Check::PacketChallenge);
+    let place = if bound { (*manifest, *owner) } else { (NOWHERE, OwnerId(0)) };
+    let parts = (place, masked, packets, commitment);
     Cubic::from_xof(&mut xof("nexus/mpc/nx/packet challenge v1", &parts))
 }
 
@@ -68,7 +74,9 @@ pub(super) fn leaves<T: Clone>(
     survivors: &[T],
     leaves: usize,
 ) -> Vec<Vec<T>> {
-    let mut stream = xof("nexus/mpc/nx/leaves v1", &(manifest, proposal));
+    let fresh = enforced(Check::FreshLeaves);
+    let set = if fresh { (manifest, proposal) } else { (&NOWHERE, &NOWHERE) };
+    let mut stream = xof("nexus/mpc/nx/leaves v1", &set);
     let mut shuffled = survivors.to_vec();
     for last in (1..shuffled.len()).rev() {
         shuffled.swap(last, below(&mut stream, last as u64 + 1));

@@ -7,6 +7,7 @@ use super::opening::KEY_ELEMENTS;
 use super::terms::Setup;
 use crate::aggregation::{Peer, Refusal};
 use crate::identity::Signature;
+use crate::twin::{Check, enforced};
 
 pub(super) fn decoded<T: Canonical>(bytes: &[u8]) -> Result<T, Refusal> {
     T::decode(bytes).map_err(|error| Refusal::Malformed { problem: error.to_string() })
@@ -107,10 +108,10 @@ pub(super) fn proposal(setup: &Setup, proposal: &Proposal) -> Result<Digest, Ref
         return Err(Refusal::OtherRound);
     }
     let entries = &proposal.entries;
-    if entries.len() < setup.session.n_min as usize {
+    if enforced(Check::Floor) && entries.len() < setup.session.n_min as usize {
         return Err(forbidden("a set of survivors has at least n_min owners"));
     }
-    if !entries.is_sorted_by(|a, b| a.owner < b.owner) {
+    if enforced(Check::Order) && !entries.is_sorted_by(|a, b| a.owner < b.owner) {
         return Err(forbidden("a set of survivors is in strictly rising order"));
     }
     if entries.iter().any(|entry| setup.owner_key(entry.owner).is_none()) {

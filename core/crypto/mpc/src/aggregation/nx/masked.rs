@@ -13,6 +13,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::params::Packing;
 use super::slots::{pack, split, unpack};
+use crate::twin::{Check, enforced};
 
 /// A vector of words below p: slots of whole blocks. On the wire a word is 8 bytes; a word from
 /// p on does not decode.
@@ -134,7 +135,7 @@ impl Checked {
             tiles(piece, |words| canonical &= ring::check_canonical(words));
         }
         *payload = &[];
-        if canonical {
+        if canonical || !enforced(Check::Canonical) {
             Ok(Self { words, digest: Digest(hasher.finalize().into()) })
         } else {
             Err(not_canonical())

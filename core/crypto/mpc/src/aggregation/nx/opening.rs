@@ -9,6 +9,7 @@ use super::masked::{Masked, Unmasked, unmask};
 use super::terms::Setup;
 use crate::aggregation::SumError;
 use crate::sharing::{COEFFICIENTS_PER_ELEMENT, RecoverError, Recovered, recover, unpack3};
+use crate::twin::{Check, enforced};
 
 /// Elements of a key before they are shared.
 pub(super) const KEY_ELEMENTS: usize = N.div_ceil(COEFFICIENTS_PER_ELEMENT);
@@ -40,7 +41,8 @@ pub(super) fn open(
         let Unmasked { error, .. } = unmask(&setup.manifest(), packing, key, &first, 0);
         error <= packing.error_bound(owners)
     };
-    let accept = |secrets: &[Fp]| unpack3(secrets, N).is_ok_and(|key| short(&key) && fits(&key));
+    let right = |key: &[i32]| !enforced(Check::KeySum) || (short(key) && fits(key));
+    let accept = |secrets: &[Fp]| unpack3(secrets, N).is_ok_and(|key| right(&key));
     let recovered = recover(&setup.layout, answers, KEY_ELEMENTS, accept)
         .map_err(|error| why(setup, answers, &error))?;
     let key = unpack3(&recovered.secrets, N).map_err(|_| SumError::Garbled)?;

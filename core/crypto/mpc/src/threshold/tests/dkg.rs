@@ -10,6 +10,7 @@ use crate::threshold::{
     Body, Certificate, CertificateError, Exponent, Fault, Phase, Point, Post, PostError, Restart,
     SessionError, Statement,
 };
+use crate::twin::{Check, without};
 
 type Lie = fn(&mut Body) -> bool;
 
@@ -122,6 +123,43 @@ fn who_deals_or_complains_wrongly_is_named_and_the_others_go_on() {
     found(LONGER, Some(Fault::Silent), None);
     found(SHORTER, Some(Fault::Silent), None);
     found(FALSE_COMPLAINT, None, Some(Fault::FalseComplaint));
+}
+
+/// The twin hears no complaints: two of four members have no share, and the other two a key that
+/// they alone believe in and cannot open.
+#[test]
+fn complaints_that_are_not_heard_leave_a_key_that_nobody_opens() {
+    let lie: Lie = |body| {
+        if let Body::Deal(deal) = body {
+            deal.packets[2..].iter_mut().for_each(|packet| packet.0[1] ^= 1);
+        }
+        true
+    };
+    let (_, faults) = run(4, vec![lie]);
+    assert_eq!(faults, Faults::of(1, Some(Fault::Complaints), None));
+    let mut keyring = Keyring::new(4, 4);
+    let ended = without(&[Check::Complaints], || keyring.generate(&Lies(vec![lie])));
+    let mut votes = Vec::new();
+    for (member, end) in MemberId::all(4).zip(ended) {
+        match end {
+            Ok(Ended::Done(outcome)) => {
+                let identity = &keyring.identities[member.index()];
+                let vote = outcome.share.confirm(identity).unwrap();
+                votes.push((outcome.share.public().clone(), vote));
+            }
+            other => {
+                assert!(member.0 >= 2, "{member} ended with {other:?}");
+                let dealer = MemberId(0);
+                assert!(
+                    matches!(other, Err(SessionError::Incomplete { dealer: d }) if d == dealer)
+                );
+            }
+        }
+    }
+    let (keys, votes): (Vec<_>, Vec<_>) = votes.into_iter().unzip();
+    assert!(keys.len() == 2 && keys[0] == keys[1] && keys[0].threshold() == 3);
+    let refused = Certificate::new(&keyring.committee, keys[0].clone(), &votes).map(drop);
+    assert_eq!(refused, Err(CertificateError::TooFew { got: 2, need: 3 }));
 }
 
 /// Lies in the last.

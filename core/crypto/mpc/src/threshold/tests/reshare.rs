@@ -16,6 +16,7 @@ use crate::threshold::{
     Body, CertificateError, Fault, KeyShare, Phase, Point, Post, PostError, Restart, SessionError,
     Statement, reshare,
 };
+use crate::twin::{Check, without};
 
 const SIZES: [(u16, u16); 3] = [(4, 4), (7, 4), (4, 7)];
 
@@ -91,6 +92,26 @@ const FALSE_COMPLAINT: fn(&mut Body) -> bool = |body| {
 #[test]
 fn wrong_shares_are_found() {
     handed_over(WRONG_SHARE, |_| true, Some(Fault::Opening), None);
+}
+
+/// The twin hears no complaints: one dealer leaves too few shares of the new epoch.
+#[test]
+fn complaints_that_are_not_heard_lose_the_key() {
+    let lie = |body: &mut Body| {
+        if let Body::Deal(deal) = body {
+            deal.packets[2..].iter_mut().for_each(|packet| packet.0[1] ^= 1);
+        }
+        true
+    };
+    let take_over = || {
+        let (mut from, shares) = generated(4);
+        Keyring::new(4, 9).take_over(&mut from, &shares, &First(1, lie), &Nobody)
+    };
+    let (next, faults) = shares_of(take_over(), 0);
+    assert_eq!((next.len(), faults), (4, Faults::of(1, Some(Fault::Complaints), None)));
+    let ended = without(&[Check::Complaints], take_over);
+    let shares = ended.iter().filter(|end| matches!(end, Ok(Ended::Done(_)))).count();
+    assert_eq!(shares, 2, "of the 3 that open anything");
 }
 
 #[test]
@@ -245,6 +266,13 @@ fn partials_of_two_epochs_do_not_mix() {
     mixed[0].epoch = 1;
     let refused = grant.combine(next[0].public(), &secret, &mixed);
     assert_eq!(refused, Err(ReleaseError::Partial { member: MemberId(0) }));
+    // The twin combines what it gets. It has another secret, and takes the owner for the liar.
+    let twin = without(&[Check::Partials], || grant.combine(next[0].public(), &secret, &mixed));
+    assert_eq!(twin, Err(ReleaseError::Sealed));
+    mixed[0] = release(&next[0]);
+    let twin = without(&[Check::Partials], || grant.combine(next[0].public(), &secret, &mixed));
+    assert_eq!(twin, grant.combine(next[0].public(), &secret, &mixed));
+    assert!(twin.is_ok());
 }
 
 /// Old members' sharings as plain polynomials, for the twins: no commitment is checked.

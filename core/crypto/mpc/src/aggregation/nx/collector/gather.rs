@@ -16,6 +16,7 @@ use crate::aggregation::nx::terms::Setup;
 use crate::aggregation::{Outgoing, Peer, Refusal};
 use crate::identity::Signature;
 use crate::seal::Sealed;
+use crate::twin::{Check, enforced};
 
 /// A member may complain about so many owners, or be silent about them, before it is set aside:
 /// two, or 5 % of the candidates.
@@ -84,7 +85,8 @@ impl Gathered {
             return Err(Refusal::OtherSender { name: Peer::Owner(owner) });
         }
         let digest = checks::header(setup, &header, &signature)?;
-        if let Some(known) = self.candidates.get(&owner) {
+        let known = self.candidates.get(&owner);
+        if let Some(known) = known.filter(|_| enforced(Check::OneMessage)) {
             let same = known.digest == digest;
             return if same { Ok(known.deliveries(setup)) } else { Err(Refusal::Contradiction) };
         }
@@ -168,7 +170,10 @@ impl Gathered {
         let heard = |member| self.candidates.values().any(|c| c.verdicts.contains_key(&member));
         let aside =
             |member: &MemberId| self.candidates.len() - good(*member) > allowed || !heard(*member);
-        let aside: BTreeSet<_> = setup.members().filter(aside).collect();
+        let aside: BTreeSet<_> = setup
+            .members()
+            .filter(|member| enforced(Check::Complainers) && aside(member))
+            .collect();
         let mut survivors = Survivors { aside, ..Survivors::default() };
         for (&owner, candidate) in &self.candidates {
             match candidate.refusal(setup, &survivors.aside) {

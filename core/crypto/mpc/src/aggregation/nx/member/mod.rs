@@ -149,6 +149,11 @@ impl Member {
         self.state.slots.get(&slot)?.packet_key()
     }
 
+    /// Whether anything of `slot` is kept that [`Member::expire`] would erase.
+    pub fn holds(&self, slot: u32) -> bool {
+        self.state.slots.contains_key(&slot)
+    }
+
     /// The first slot for which no key has been published.
     pub const fn first_unpublished(&self) -> u32 {
         self.state.unpublished

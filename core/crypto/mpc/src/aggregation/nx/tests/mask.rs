@@ -201,6 +201,87 @@ fn ternary_keys_would_be_known_from_their_sum() {
     assert!((38..43).contains(&(squares / 4096)));
 }
 
+/// Variance of one of two keys of this distribution, of weights of -127 to 127, given their sum.
+fn variance_given(sum: i32, weights: &[f64; 255]) -> f64 {
+    let weight = |k: i32| usize::try_from(k + 127).ok().and_then(|at| weights.get(at).copied());
+    let pairs = (-127..=127).map(|k| (f64::from(k), weight(k), weight(sum - k)));
+    let pairs = pairs.filter_map(|(k, one, other)| Some((k, one? * other?)));
+    let [mass, mean, square] = pairs.fold([0.0; 3], |[mass, mean, square], (k, weight)| {
+        [mass + weight, mean + k * weight, square + k * k * weight]
+    });
+    square / mass - (mean / mass).powi(2)
+}
+
+/// The sum of two honest keys becomes known. What it leaves open about one of them has the width
+/// of the security argument whatever the sum is. The twins' keys are binomial: of the same width,
+/// some sums leave less; of the width of other schemes, some leave nothing.
+#[test]
+fn binomial_keys_would_be_narrowed_by_their_sum() {
+    let gaussian = std::array::from_fn(|at| (-(at as f64 - 127.0).powi(2) / 81.0).exp());
+    // The difference of two sums of 81 bits has variance 40.5 too.
+    let mut binomial = [0.0; 255];
+    let mut weight = 1.0;
+    for bits in 0..=162_u8 {
+        binomial[usize::from(bits) + 127 - 81] = weight;
+        weight *= f64::from(162 - bits) / f64::from(bits + 1);
+    }
+    for sum in -60..=60 {
+        assert!((variance_given(sum, &gaussian) - 20.25).abs() < 1e-6, "{sum}");
+    }
+    assert!(variance_given(0, &binomial) > 20.25);
+    assert!(variance_given(60, &binomial) < 18.0);
+    assert!(variance_given(160, &binomial) < 0.5);
+
+    let mut rng = rng();
+    let mut small = || {
+        let ones = |word: u32| (word & 0b11).count_ones().cast_signed();
+        let bits = |word: u32| ones(word) - ones(word >> 2);
+        (0..N).map(|_| bits(rng.next_u32())).collect::<Vec<_>>()
+    };
+    let known = small().iter().zip(small()).filter(|(a, b)| (*a + b).abs() == 4).count();
+    assert!(known > N / 256, "both are 2, or both are -2: {known}");
+}
+
+/// Bits of the primal attack in the measure "core-SVP", after the sum of the keys is known: as
+/// `bench/lattice.py`, which says where the formulas are from.
+fn attack_bits(dimension: usize, log2_modulus: f64) -> f64 {
+    let (n, log_q) = (dimension as f64, log2_modulus * std::f64::consts::LN_2);
+    let log_sigma = (4.5 / 2_f64.sqrt()).ln();
+    let breaks = |beta: &f64| {
+        let pi = std::f64::consts::PI;
+        let log_delta = ((pi * beta).ln() / beta + (beta / (2.0 * pi * 1_f64.exp())).ln())
+            / (2.0 * (beta - 1.0));
+        let d = ((n + 1.0) * log_q / log_delta).sqrt().round().max(n + 2.0);
+        beta.ln() / 2.0 + log_sigma
+            <= (2.0 * beta - d - 1.0) * log_delta + (d - n - 1.0) * log_q / d
+    };
+    0.292 * (60..4_000).map(f64::from).find(breaks).unwrap()
+}
+
+/// The ring is no parameter. The twin's is half as large, and half as safe with this modulus.
+#[test]
+fn a_smaller_ring_would_be_within_reach() {
+    let log2_p = (P as f64).log2();
+    assert!((attack_bits(N, log2_p) - 209.0).abs() < 1.0);
+    assert!((attack_bits(2_048, log2_p) - 80.0).abs() < 1.0);
+}
+
+/// The twin sums more owners than its row of the table is for: errors run into one another.
+/// `terms_that_protect_nobody_are_refused` shows that no party takes part in such a sum.
+#[test]
+fn a_row_for_fewer_owners_would_not_decode() {
+    let error = |owners| i64::try_from(packing(owners, 1).error_bound(owners)).unwrap();
+    let decoded = |row: Packing, error: i64| {
+        let word = Fp::from_i64(error) * Fp::new(1 << row.log2_t()) + Fp::new(5);
+        let parts = split(row, word.centred());
+        (parts.error, parts.packed)
+    };
+    let many = error(100_000);
+    assert_eq!(decoded(packing(100_000, 1), many), (many, 5));
+    assert_eq!(decoded(packing(10, 1), error(10)), (error(10), 5));
+    assert_ne!(decoded(packing(10, 1), many), (many, 5));
+}
+
 #[test]
 fn sums_of_many_owners_are_exact() {
     for (owners, values) in [(2, 1_u8), (150, 2), (700, 3), (2_000, 2)] {

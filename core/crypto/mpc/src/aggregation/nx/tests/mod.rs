@@ -8,4 +8,5 @@ mod mask;
 mod memory;
 mod owners;
 mod programs;
+mod twins;
 mod world;

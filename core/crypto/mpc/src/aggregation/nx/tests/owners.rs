@@ -1,6 +1,6 @@
 //! Owners and members that cheat: they are named, or nothing is released.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nexus_types::{Canonical, Digest, MemberId, OwnerId};
 use rand_chacha::ChaCha12Rng;
@@ -16,6 +16,7 @@ use crate::aggregation::{
     Collector as _, Contributor as _, Opened, Outgoing, Peer, Refusal, SumError,
 };
 use crate::sharing::{Layout, recover};
+use crate::twin::{Check, without as omitting};
 
 /// A sum in which owner 0 is a forger.
 fn with_forger(plan: &Plan, forgery: Forgery) -> (World, Vec<Vec<i64>>, Result<Opened, SumError>) {
@@ -38,7 +39,11 @@ fn an_owner_with_a_bad_packet_is_out_and_nobody_is_blamed() {
         let opened = result.unwrap();
         let members = match forgery {
             Forgery::BadRow(member) | Forgery::OtherContext(member) => vec![member],
-            Forgery::None | Forgery::OtherKey | Forgery::LongKey | Forgery::LongError => Vec::new(),
+            Forgery::None
+            | Forgery::OtherKey
+            | Forgery::LongKey
+            | Forgery::LongError
+            | Forgery::Seven(_) => Vec::new(),
         };
         assert_eq!(opened.dropped, [(OwnerId(0), Refusal::Packet { members })].into());
         assert_eq!(opened.survivors, [1, 2, 3].map(OwnerId));
@@ -96,8 +101,24 @@ fn three_rounds_of_leaves_isolate_a_forger() {
         suspects.count() == 1
     };
     assert!((0..2_000).filter(isolated).count() >= 1_980);
-    // The twin draws leaves once: the innocent owner beside the forger is never cleared.
-    assert!((0..100).all(|seed| bad_leaf(seed, 0).len() > 1));
+    // The twin draws leaves once for all: the innocent owner beside the forger is never cleared.
+    omitting(&[Check::FreshLeaves], || assert!(!(0..100).any(|seed| isolated(&seed))));
+}
+
+/// The same with real sums: who was left out of all three.
+#[test]
+fn three_garbled_sums_leave_the_forger_alone() {
+    let suspects = || {
+        let rounds = (0..3).map(|round| {
+            let plan =
+                Plan { keep_messages: true, leaves: 10, seed: 40 + round, ..Plan::of(20, 1) };
+            let (.., result) = with_forger(&plan, Forgery::OtherKey);
+            result.unwrap().dropped.into_keys().collect::<BTreeSet<_>>()
+        });
+        rounds.reduce(|all, round| &all & &round).unwrap()
+    };
+    assert_eq!(suspects(), [OwnerId(0)].into());
+    assert_eq!(omitting(&[Check::FreshLeaves], suspects).len(), 2);
 }
 
 /// Lets `liars` answer, and `silent` members not.
@@ -158,6 +179,11 @@ fn a_lie_that_leaves_the_key_short_is_found_by_the_errors_it_leaves_behind() {
     let (sum, result) = with_lies(4, &[0], &[], short_lie);
     let opened = result.unwrap();
     assert_eq!((opened.sum, opened.disputed), (sum, vec![MemberId(0)]));
+    // The twin takes what the first answers give: one liar voids the sum.
+    for lie in [lie, short_lie] {
+        let (_, result) = omitting(&[Check::KeySum], || with_lies(4, &[0], &[], lie));
+        assert_eq!(result.unwrap_err(), SumError::Garbled);
+    }
 }
 
 /// An owner masks with another key than it shares; the first member moves its answer to where the
@@ -202,7 +228,7 @@ fn more_lies_than_can_be_corrected_open_nothing() {
 }
 
 /// A member complains about everybody, or about two.
-fn with_complaints(owners: u32, complaints: usize) -> Opened {
+fn with_complaints(owners: u32, complaints: usize) -> Result<Opened, SumError> {
     let mut world = World::new(&Plan::of(owners, 3));
     let mut left = complaints;
     for id in 0..owners {
@@ -219,20 +245,23 @@ fn with_complaints(owners: u32, complaints: usize) -> Opened {
             }
         }
     }
-    world.finish().unwrap()
+    world.finish()
 }
 
 #[test]
 fn who_complains_about_too_many_is_set_aside() {
-    let opened = with_complaints(10, 10);
+    let opened = with_complaints(10, 10).unwrap();
     assert_eq!((opened.survivors.len(), opened.silent), (10, vec![MemberId(1)]));
     assert!(opened.dropped.is_empty());
     // Within what is allowed, it costs the owners their place: one of the two is faulty.
-    let opened = with_complaints(10, 2);
+    let opened = with_complaints(10, 2).unwrap();
     assert_eq!((opened.survivors.len(), opened.dropped.len()), (8, 2));
     let members = vec![MemberId(1)];
     assert!(opened.dropped.values().all(|r| *r == Refusal::Packet { members: members.clone() }));
     assert!(opened.silent.is_empty());
+    // The twin believes every complaint: one member leaves nobody.
+    let twin = omitting(&[Check::Complainers], || with_complaints(10, 10));
+    assert_eq!(twin.unwrap_err(), SumError::TooFew { have: 0, need: 2 });
 }
 
 #[test]

@@ -6,12 +6,14 @@ use nexus_field::{Fp, N};
 use nexus_types::{Canonical, Digest, MemberId, OwnerId};
 
 use super::world::{World, member_identity};
+use crate::aggregation::nx::Packing;
 use crate::aggregation::nx::challenge;
 use crate::aggregation::nx::masked::{MaskingKey, mask};
 use crate::aggregation::nx::message::{
     Certificate, Contribution, Header, Proposal, SumShares, Verdict, Vote, packet_context,
     packet_digest,
 };
+use crate::aggregation::nx::slots::split;
 use crate::sharing::{CheckPolynomial, Dealing, pack3};
 
 /// What a malicious owner does differently.
@@ -29,6 +31,8 @@ pub(super) enum Forgery {
     BadRow(MemberId),
     /// One member's packet is sealed in the context of another owner.
     OtherContext(MemberId),
+    /// It chooses its first value and error so that one word is 7, and writes that word so.
+    Seven(u64),
 }
 
 /// A message of a malicious owner: everything is signed as it should be.
@@ -55,6 +59,9 @@ pub(super) fn forge_telling(
         // The same word in every slot is a constant: an error of 10,000 in coefficient 0.
         let long = Fp::new(10_000) * Fp::new(1 << world.terms.packing.log2_t());
         masked.words_mut()[..N].iter_mut().for_each(|w| *w = (Fp::new(*w) + long).value());
+    }
+    if let Forgery::Seven(written) = forgery {
+        write_seven(world.terms.packing, masked.words_mut(), written);
     }
     let other = MaskingKey::generate(rng);
     let shared = if forgery == Forgery::OtherKey { &other } else { &key };
@@ -93,6 +100,22 @@ pub(super) fn forge_telling(
     let message = Contribution { header, signature, packets, masked }.encode().unwrap().into();
     let [masks, shares] = [&key, shared].map(|key| pack3(key.coefficients()).unwrap());
     (message, masks.iter().zip(&shares).map(|(mask, share)| *mask - *share).collect())
+}
+
+/// Adds what an owner may add to its first value and to the error there so that one word is 7.
+fn write_seven(packing: Packing, words: &mut [u64], written: u64) {
+    let (slot, missing) = (0..)
+        .zip(words.iter().map(|word| Fp::new(7) - Fp::new(*word)))
+        .find(|(_, missing)| {
+            let parts = split(packing, missing.centred());
+            parts.error.abs() < 20 && parts.packed.abs() <= packing.limit() / 2
+        })
+        .unwrap();
+    // The same word in every slot is a constant.
+    for word in &mut *words {
+        *word = (Fp::new(*word) + missing).value();
+    }
+    words[slot] = written;
 }
 
 /// The vote of a member that votes for anything.
