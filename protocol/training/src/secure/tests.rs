@@ -335,9 +335,11 @@ fn an_owner_that_believes_any_packet_key_is_opened() {
     let delta = [0.5, -0.25];
     let sum = opened_alone(&mut members, &forged, &sent(&mut twin, &delta));
     let plan = plan(JOB);
-    let payload = Payload::of(&plan, plan.terms().unwrap(), &forged).unwrap();
-    let totals = payload.decode(&sum, 1).unwrap();
-    assert_eq!((totals.examples, totals.steps), (7.0, 3));
+    let terms = plan.terms().unwrap();
+    let payload = Payload::of(&plan, terms, &forged).unwrap();
+    let totals = payload.decode((&plan, terms), Round(1), &sum, &[OwnerId(0)]).unwrap();
+    let figures = totals.figures.unwrap();
+    assert_eq!((figures.examples, figures.steps), (7.0, 3));
     assert!(totals.update.iter().zip(delta).all(|(got, own)| (got - f64::from(own)).abs() < 1e-6));
 }
 

@@ -44,7 +44,10 @@ pub(super) struct Candidate {
 }
 
 /// Everything that the owners sent. Vectors are added up as soon as all members have found their
-/// packets good; contested ones wait.
+/// packets good; contested ones wait. A quorum of verdicts would not do: what is in the sum stays
+/// there, so a complaint that came later could not put its owner out, and its author, honest but
+/// slow, would have to be set aside instead. Owners of bad packets could use up the members that may
+/// be missing. So a member that is silent costs memory until the deadline.
 #[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub(super) struct Gathered {
     pub(super) candidates: BTreeMap<OwnerId, Candidate>,
