@@ -205,10 +205,11 @@ fn bad_rows_that_are_not_checked_void_the_sum_or_blame_a_member() {
     assert_eq!(bad_rows(&[1]).1.unwrap().disputed, []);
 }
 
-/// Three owners, of whom the last writes one word, which is 7, in its own way.
+/// Three owners, whose vectors are added in their order; the last one writes one word, which is 7,
+/// in its own way.
 fn written(word: u64) -> (Result<(), Refusal>, Sums) {
     let packing = Packing::by_name(3, 1, Acceptance::Honest).unwrap();
-    let mut world = World::new(&Plan { packing, keep_messages: true, ..Plan::of(3, 20) });
+    let mut world = World::new(&Plan { packing, ..Plan::of(3, 20) });
     let values: Vec<_> = (0..3).map(|_| world.values()).collect();
     for id in [0, 1] {
         let message = world.message(id, &values[id as usize]);
@@ -233,5 +234,5 @@ fn words_from_p_on_void_the_sum_unless_they_are_refused() {
     assert!(matches!(taken, Err(Refusal::Malformed { .. })), "{taken:?}");
     assert_eq!(real.unwrap().sum, plain_sum(&values[..2]));
     let (taken, (_, twin)) = without(&[Check::Canonical], || written(P + 7));
-    assert_eq!((taken, twin), (Ok(()), Err(SumError::Garbled)));
+    assert_eq!((taken, twin.err()), (Ok(()), Some(SumError::Garbled)));
 }
