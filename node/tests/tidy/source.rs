@@ -16,6 +16,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "loads and stores of four words through references; every caller is detected at run time",
     ),
     (
+        "core/crypto/field/src/edwards/ifma.rs",
+        "AVX-512 instructions behind run-time detection, held bit-equal to plain Rust by tests",
+    ),
+    (
         "core/crypto/field/src/gaussian/avx2.rs",
         "AVX2 instructions behind run-time detection, held bit-equal to plain Rust by tests",
     ),

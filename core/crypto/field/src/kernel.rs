@@ -15,17 +15,21 @@ pub enum Kernel {
     Avx2,
     /// AES rounds on vectors of 256 bits (x86-64: VAES).
     Vaes,
+    /// Products of 52 bits on vectors of 512 bits (x86-64: AVX-512 IFMA).
+    Ifma,
 }
 
 impl Kernel {
-    const ALL: [Self; 4] = [Self::Portable, Self::AesNi, Self::Avx2, Self::Vaes];
+    const ALL: [Self; 5] =
+        [Self::Portable, Self::AesNi, Self::Avx2, Self::Vaes, Self::Ifma];
 
     /// The fastest kernel of this machine.
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::is_x86_feature_detected as has;
-            let steps = [has!("aes"), has!("avx2"), has!("vaes")];
+            let ifma = has!("avx512f") && has!("avx512ifma");
+            let steps = [has!("aes"), has!("avx2"), has!("vaes"), ifma];
             Self::ALL[steps.into_iter().take_while(|has| *has).count()]
         }
         #[cfg(not(target_arch = "x86_64"))]

@@ -9,6 +9,7 @@
 //! | [`ring`] | vectors of words: products, sums, uniform public polynomials |
 //! | [`gaussian`] | keys and errors: a sampler in constant time |
 //! | [`mask`] | streams that hide vectors of words modulo 2^32 |
+//! | [`edwards`] | the group ristretto255, eight elements at a time |
 //! | [`Kernel`] | which instructions this machine has |
 //!
 //! # Why its own
@@ -53,6 +54,7 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod cubic;
+pub mod edwards;
 pub mod gaussian;
 mod goldilocks;
 mod kernel;

@@ -1,0 +1,280 @@
+//! The field of 2^255 − 19, eight elements at a time.
+//!
+//! Five limbs of 51 bits. Every element here has limbs below 2^51 + 2^15, which is below 2^52, so
+//! that any two can be multiplied; sums and differences are carried at once.
+
+#![expect(clippy::inline_always, reason = "compiled for the kernel that uses it")]
+
+use super::lanes::{Lanes, Row};
+
+/// One element.
+pub(super) type Limbs = [u64; 5];
+/// Eight elements in memory: limb by limb.
+pub(super) type Rows = [Row; 5];
+
+pub(super) const ZERO: Limbs = [0; 5];
+pub(super) const ONE: Limbs = [1, 0, 0, 0, 0];
+pub(super) const D: Limbs = [0x34dca135978a3, 0x1a8283b156ebd, 0x5e7a26001c029, 0x739c663a03cbb, 0x52036cee2b6ff];
+pub(super) const SQRT_M1: Limbs = [0x61b274a0ea0b0, 0x0d5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e, 0x2b8324804fc1d];
+pub(super) const SQRT_AD_MINUS_ONE: Limbs = [0x7f6a0497b2e1b, 0x1836f0a97afd2, 0x7d747f6be7638, 0x456079e7e6498, 0x376931bf2b834];
+pub(super) const INVSQRT_A_MINUS_D: Limbs = [0x0fdaa805d40ea, 0x2eb482e57d339, 0x007610274bc58, 0x6510b613dc8ff, 0x786c8905cfaff];
+pub(super) const ONE_MINUS_D_SQ: Limbs = [0x409c1945fc176, 0x719abc6a1fc4f, 0x1c37f90b20684, 0x06bccca55eedf, 0x029072a8b2b3e];
+pub(super) const D_MINUS_ONE_SQ: Limbs = [0x55aaa44ed4d20, 0x59603c3332635, 0x26d3baf4a7928, 0x120a66e6997a9, 0x5968b37af66c2];
+pub(super) const D2: Limbs = [0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977, 0x2406d9dc56dff];
+const MASK: u64 = (1 << 51) - 1;
+
+/// Eight elements.
+#[derive(Clone, Copy)]
+pub(super) struct Fe<L>(pub(super) [L; 5]);
+
+impl<L: Lanes> Fe<L> {
+    #[inline(always)]
+    pub(super) fn splat(limbs: Limbs) -> Self {
+        let mut out = [L::splat(0); 5];
+        for i in 0..5 {
+            out[i] = L::splat(limbs[i]);
+        }
+        Self(out)
+    }
+
+    #[inline(always)]
+    pub(super) fn load(rows: &Rows) -> Self {
+        let mut out = [L::splat(0); 5];
+        for i in 0..5 {
+            out[i] = L::load(&rows[i]);
+        }
+        Self(out)
+    }
+
+    #[inline(always)]
+    pub(super) fn store(self, rows: &mut Rows) {
+        for i in 0..5 {
+            self.0[i].store(&mut rows[i]);
+        }
+    }
+
+    /// Limbs of 61 bits brought below 2^51 + 2^15.
+    #[inline(always)]
+    fn carried(r: [L; 5]) -> Self {
+        let mask = L::splat(MASK);
+        Self([
+            r[0].and(mask).add(times_19(r[4].shr::<51>())),
+            r[1].and(mask).add(r[0].shr::<51>()),
+            r[2].and(mask).add(r[1].shr::<51>()),
+            r[3].and(mask).add(r[2].shr::<51>()),
+            r[4].and(mask).add(r[3].shr::<51>()),
+        ])
+    }
+
+    #[inline(always)]
+    pub(super) fn add(self, other: Self) -> Self {
+        let mut out = self.0;
+        for i in 0..5 {
+            out[i] = self.0[i].add(other.0[i]);
+        }
+        Self::carried(out)
+    }
+
+    /// self + 2p − other, limb by limb never negative.
+    #[inline(always)]
+    pub(super) fn sub(self, other: Self) -> Self {
+        let mut out = self.0;
+        for i in 0..5 {
+            let twice = if i == 0 { 2 * (MASK - 18) } else { 2 * MASK };
+            out[i] = self.0[i].add(L::splat(twice)).sub(other.0[i]);
+        }
+        Self::carried(out)
+    }
+
+    #[inline(always)]
+    pub(super) fn neg(self) -> Self {
+        Self::splat(ZERO).sub(self)
+    }
+
+    /// 25 products of two halves each. A column holds at most 5 low halves and 5 doubled high
+    /// halves: 15·2^52; folded by 19 it stays below 2^61.
+    #[inline(always)]
+    pub(super) fn mul(self, other: Self) -> Self {
+        let (a, b) = (self.0, other.0);
+        let mut low = [L::splat(0); 10];
+        let mut high = [L::splat(0); 10];
+        for i in 0..5 {
+            for j in 0..5 {
+                low[i + j] = low[i + j].mul_low(a[i], b[j]);
+                high[i + j + 1] = high[i + j + 1].mul_high(a[i], b[j]);
+            }
+        }
+        for k in 0..10 {
+            low[k] = low[k].add(high[k].shl::<1>());
+        }
+        Self::folded(low)
+    }
+
+    /// The square: 15 products, those off the diagonal doubled.
+    #[inline(always)]
+    pub(super) fn square(self) -> Self {
+        let a = self.0;
+        let mut low = [L::splat(0); 10];
+        let mut high = [L::splat(0); 10];
+        for i in 0..5 {
+            for j in i + 1..5 {
+                low[i + j] = low[i + j].mul_low(a[i], a[j]);
+                high[i + j + 1] = high[i + j + 1].mul_high(a[i], a[j]);
+            }
+        }
+        for k in 0..10 {
+            low[k] = low[k].shl::<1>();
+            high[k] = high[k].shl::<1>();
+        }
+        for i in 0..5 {
+            low[2 * i] = low[2 * i].mul_low(a[i], a[i]);
+            high[2 * i + 1] = high[2 * i + 1].mul_high(a[i], a[i]);
+        }
+        for k in 0..10 {
+            low[k] = low[k].add(high[k].shl::<1>());
+        }
+        Self::folded(low)
+    }
+
+    #[inline(always)]
+    fn folded(z: [L; 10]) -> Self {
+        let mut out = [z[0]; 5];
+        for k in 0..5 {
+            out[k] = z[k].add(times_19(z[k + 5]));
+        }
+        Self::carried(out)
+    }
+
+    #[inline(always)]
+    fn squared(self, times: u32) -> Self {
+        let mut out = self;
+        for _ in 0..times {
+            out = out.square();
+        }
+        out
+    }
+
+    /// self^((p − 5)/8) = self^(2^252 − 3).
+    #[inline(always)]
+    fn pow_p58(self) -> Self {
+        // The names tell how many ones the exponent has.
+        let two = self.squared(1).mul(self);
+        let four = two.squared(2).mul(two);
+        let five = four.squared(1).mul(self);
+        let ten = five.squared(5).mul(five);
+        let twenty = ten.squared(10).mul(ten);
+        let forty = twenty.squared(20).mul(twenty);
+        let fifty = forty.squared(10).mul(ten);
+        let hundred = fifty.squared(50).mul(fifty);
+        let two_hundred = hundred.squared(100).mul(hundred);
+        two_hundred.squared(50).mul(fifty).squared(2).mul(self)
+    }
+
+    /// The one form with limbs of 51 bits and a value below p.
+    #[inline(always)]
+    pub(super) fn canonical(self) -> Self {
+        // The value is below 2p: whether it reaches p is the carry out of value + 19.
+        let (mut r, mask) = (self.0, L::splat(MASK));
+        let mut carry = L::splat(19);
+        for limb in r {
+            carry = limb.add(carry).shr::<51>();
+        }
+        carry = times_19(carry);
+        for limb in &mut r {
+            let sum = limb.add(carry);
+            (*limb, carry) = (sum.and(mask), sum.shr::<51>());
+        }
+        Self(r)
+    }
+
+    /// All ones where the element is 0.
+    #[inline(always)]
+    pub(super) fn is_zero(self) -> L {
+        let r = self.canonical().0;
+        let any = r[0].or(r[1]).or(r[2]).or(r[3]).or(r[4]);
+        any.or(L::splat(0).sub(any)).shr::<63>().sub(L::splat(1))
+    }
+
+    #[inline(always)]
+    pub(super) fn equals(self, other: Self) -> L {
+        self.sub(other).is_zero()
+    }
+
+    /// All ones where the element is negative: odd.
+    #[inline(always)]
+    pub(super) fn is_negative(self) -> L {
+        L::splat(0).sub(self.canonical().0[0].and(L::splat(1)))
+    }
+
+    /// `other` where the mask is all ones, and self where it is 0.
+    #[inline(always)]
+    pub(super) fn or_if(self, mask: L, other: Self) -> Self {
+        let mut out = self.0;
+        for i in 0..5 {
+            out[i] = out[i].xor(mask.and(out[i].xor(other.0[i])));
+        }
+        Self(out)
+    }
+
+    #[inline(always)]
+    pub(super) fn neg_if(self, mask: L) -> Self {
+        self.or_if(mask, self.neg())
+    }
+
+    #[inline(always)]
+    pub(super) fn abs(self) -> Self {
+        self.neg_if(self.is_negative())
+    }
+
+    /// RFC 9496, section 4.2: whether u/v is a square, and the root of u/v or of i·u/v.
+    #[inline(always)]
+    pub(super) fn sqrt_ratio(u: Self, v: Self) -> (L, Self) {
+        let i = Self::splat(SQRT_M1);
+        let v3 = v.square().mul(v);
+        let r = u.mul(v3).mul(u.mul(v3.square().mul(v)).pow_p58());
+        let check = v.mul(r.square());
+        let minus = u.neg();
+        let correct = check.equals(u);
+        let flipped = check.equals(minus);
+        let flipped_i = check.equals(minus.mul(i));
+        let r = r.or_if(flipped.or(flipped_i), r.mul(i));
+        (correct.or(flipped), r.abs())
+    }
+}
+
+/// 19·x.
+#[inline(always)]
+fn times_19<L: Lanes>(x: L) -> L {
+    x.shl::<4>().add(x.shl::<1>()).add(x)
+}
+
+/// The limbs of the low 255 bits.
+pub(super) fn from_bytes(bytes: &[u8; 32]) -> Limbs {
+    let (words, _) = bytes.as_chunks();
+    let mut w = [0; 4];
+    for (w, bytes) in w.iter_mut().zip(words) {
+        *w = u64::from_le_bytes(*bytes);
+    }
+    [
+        w[0] & MASK,
+        (w[0] >> 51 | w[1] << 13) & MASK,
+        (w[1] >> 38 | w[2] << 26) & MASK,
+        (w[2] >> 25 | w[3] << 39) & MASK,
+        w[3] >> 12 & MASK,
+    ]
+}
+
+/// The bytes of an element in canonical form.
+pub(super) fn to_bytes(r: Limbs) -> [u8; 32] {
+    let words = [
+        r[0] | r[1] << 51,
+        r[1] >> 13 | r[2] << 38,
+        r[2] >> 26 | r[3] << 25,
+        r[3] >> 39 | r[4] << 12,
+    ];
+    let mut out = [0; 32];
+    for (bytes, word) in out.as_chunks_mut().0.iter_mut().zip(words) {
+        *bytes = word.to_le_bytes();
+    }
+    out
+}
