@@ -70,14 +70,25 @@ impl<L: Lanes> Point<L> {
         Self::of(b.sub(a), d.sub(c), d.add(c), b.add(a))
     }
 
-    /// Hisil et al., section 3.3: 4 squares and 4 products.
+    /// Hisil et al., section 3.3: 4 squares, and 4 products of which 1 is for T.
     #[inline(always)]
     fn double(self) -> Self {
         let (a, b, z2) = (self.x.square(), self.y.square(), self.z.square());
-        let sum = a.add(b);
-        let e = self.x.add(self.y).square().sub(sum);
-        let g = b.sub(a);
-        Self::of(e, g.sub(z2.add(z2)), g, sum.neg())
+        let e = self.x.add(self.y).square().minus([a, b]);
+        let f = b.minus([a, z2, z2]);
+        Self::of(e, f, b.sub(a), Fe::splat(ZERO).minus([a, b]))
+    }
+
+    /// 16 times the point. Only the last doubling needs a T.
+    #[inline(always)]
+    fn times_16(self) -> Self {
+        let mut out = self;
+        for _ in 0..3 {
+            let t = out.t;
+            out = out.double();
+            out.t = t;
+        }
+        out.double()
     }
 
     #[inline(always)]
@@ -234,18 +245,16 @@ pub(super) fn map<L: Lanes>(bytes: &Uniform) -> Group {
 #[inline(always)]
 pub(super) fn mul<L: Lanes>(group: &Group, digits: &Digits) -> Group {
     let point: Point<L> = Point::load(group);
-    let mut table = [point.addend(); 8];
+    let once = point.addend();
+    let mut table = [once; 8];
     let mut multiple = point;
     for entry in table.iter_mut().skip(1) {
-        multiple = multiple.add(point.addend());
+        multiple = multiple.add(once);
         *entry = multiple.addend();
     }
     let mut sum = Point::identity();
     for digit in digits.iter().rev() {
-        for _ in 0..4 {
-            sum = sum.double();
-        }
-        sum = sum.add(Addend::select(&table, *digit));
+        sum = sum.times_16().add(Addend::select(&table, *digit));
     }
     sum.stored()
 }

@@ -5,12 +5,13 @@
 
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_loadu_si512, _mm512_madd52hi_epu64,
-    _mm512_madd52lo_epu64, _mm512_or_si512, _mm512_set1_epi64, _mm512_slli_epi64,
+    _mm512_madd52lo_epu64, _mm512_or_si512, _mm512_permutexvar_epi64, _mm512_set1_epi64, _mm512_slli_epi64,
     _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64, _mm512_xor_si512,
 };
 
 use super::group::{self, Digits, Encodings, Group, Uniform};
 use super::lanes::{Lanes, Plain, Row};
+use super::limbs;
 use crate::Kernel;
 
 /// Made only by the functions below, on machines that have the instructions.
@@ -74,6 +75,19 @@ impl Lanes for Vector {
     #[inline(always)]
     fn mul_high(self, a: Self, b: Self) -> Self {
         run!(_mm512_madd52hi_epu64(self.0, a.0, b.0))
+    }
+    #[inline(always)]
+    fn pick(self, row: &Row) -> Self {
+        let row = Self::load(row);
+        run!(_mm512_permutexvar_epi64(self.0, row.0))
+    }
+    #[inline(always)]
+    fn product(a: [Self; 5], b: [Self; 5]) -> [Self; 5] {
+        limbs::product(a, b)
+    }
+    #[inline(always)]
+    fn square(a: [Self; 5]) -> [Self; 5] {
+        limbs::square(a)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Eight words side by side: what a kernel has to offer, and the kernel in plain Rust.
 
+use super::limbs;
+
 /// Eight words in memory.
 pub(super) type Row = [u64; 8];
 
@@ -22,6 +24,12 @@ pub(super) trait Lanes: Copy {
     fn mul_low(self, a: Self, b: Self) -> Self;
     /// self + the next 52 bits of a·b, of the low 52 bits of each.
     fn mul_high(self, a: Self, b: Self) -> Self;
+    /// Lane by lane the word of the row that the low three bits of self name, in constant time.
+    fn pick(self, row: &Row) -> Self;
+    /// [`limbs::product`].
+    fn product(a: [Self; 5], b: [Self; 5]) -> [Self; 5];
+    /// [`limbs::square`].
+    fn square(a: [Self; 5]) -> [Self; 5];
 }
 
 /// Lanes in plain Rust.
@@ -84,18 +92,41 @@ impl Lanes for Plain {
     }
     #[inline(always)]
     fn mul_low(self, a: Self, b: Self) -> Self {
-        lane_by_lane!(out, i, self.0[i].wrapping_add(product(a.0[i], b.0[i]).0))
+        lane_by_lane!(out, i, self.0[i].wrapping_add(halves(a.0[i], b.0[i]).0))
     }
     #[inline(always)]
     fn mul_high(self, a: Self, b: Self) -> Self {
-        lane_by_lane!(out, i, self.0[i].wrapping_add(product(a.0[i], b.0[i]).1))
+        lane_by_lane!(out, i, self.0[i].wrapping_add(halves(a.0[i], b.0[i]).1))
+    }
+    #[inline(always)]
+    fn pick(self, row: &Row) -> Self {
+        lane_by_lane!(out, i, picked(self.0[i], row))
+    }
+    // Compiled once: it is only to be right.
+    #[inline(never)]
+    fn product(a: [Self; 5], b: [Self; 5]) -> [Self; 5] {
+        limbs::product(a, b)
+    }
+    #[inline(never)]
+    fn square(a: [Self; 5]) -> [Self; 5] {
+        limbs::square(a)
     }
 }
 
 /// The two halves, of 52 bits each, of a product of 104.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "both halves have 52 bits")]
-fn product(a: u64, b: u64) -> (u64, u64) {
+fn halves(a: u64, b: u64) -> (u64, u64) {
     let product = u128::from(a & LOW) * u128::from(b & LOW);
     (product as u64 & LOW, (product >> 52) as u64)
+}
+
+/// The word of that place: all are read, and the others masked away.
+fn picked(place: u64, row: &Row) -> u64 {
+    let mut out = 0;
+    for (word, number) in row.iter().zip(0..) {
+        let differs = place & 7 ^ number;
+        out |= word & (differs.wrapping_sub(1) >> 63).wrapping_neg();
+    }
+    out
 }

@@ -53,37 +53,32 @@ impl<L: Lanes> Fe<L> {
         }
     }
 
-    /// Limbs of 61 bits brought below 2^51 + 2^15.
-    #[inline(always)]
-    fn carried(r: [L; 5]) -> Self {
-        let mask = L::splat(MASK);
-        Self([
-            r[0].and(mask).add(times_19(r[4].shr::<51>())),
-            r[1].and(mask).add(r[0].shr::<51>()),
-            r[2].and(mask).add(r[1].shr::<51>()),
-            r[3].and(mask).add(r[2].shr::<51>()),
-            r[4].and(mask).add(r[3].shr::<51>()),
-        ])
-    }
-
     #[inline(always)]
     pub(super) fn add(self, other: Self) -> Self {
         let mut out = self.0;
         for i in 0..5 {
             out[i] = self.0[i].add(other.0[i]);
         }
-        Self::carried(out)
+        Self(carried(out))
     }
 
-    /// self + 2p − other, limb by limb never negative.
     #[inline(always)]
     pub(super) fn sub(self, other: Self) -> Self {
+        self.minus([other])
+    }
+
+    /// self − Σ others + (N + 1)·p, so that no limb goes below 0. N is at most 3.
+    #[inline(always)]
+    pub(super) fn minus<const N: usize>(self, others: [Self; N]) -> Self {
         let mut out = self.0;
         for i in 0..5 {
-            let twice = if i == 0 { 2 * (MASK - 18) } else { 2 * MASK };
-            out[i] = self.0[i].add(L::splat(twice)).sub(other.0[i]);
+            let limb_of_p = if i == 0 { MASK - 18 } else { MASK };
+            out[i] = out[i].add(L::splat((N as u64 + 1) * limb_of_p));
+            for other in others {
+                out[i] = out[i].sub(other.0[i]);
+            }
         }
-        Self::carried(out)
+        Self(carried(out))
     }
 
     #[inline(always)]
@@ -91,58 +86,14 @@ impl<L: Lanes> Fe<L> {
         Self::splat(ZERO).sub(self)
     }
 
-    /// 25 products of two halves each. A column holds at most 5 low halves and 5 doubled high
-    /// halves: 15·2^52; folded by 19 it stays below 2^61.
     #[inline(always)]
     pub(super) fn mul(self, other: Self) -> Self {
-        let (a, b) = (self.0, other.0);
-        let mut low = [L::splat(0); 10];
-        let mut high = [L::splat(0); 10];
-        for i in 0..5 {
-            for j in 0..5 {
-                low[i + j] = low[i + j].mul_low(a[i], b[j]);
-                high[i + j + 1] = high[i + j + 1].mul_high(a[i], b[j]);
-            }
-        }
-        for k in 0..10 {
-            low[k] = low[k].add(high[k].shl::<1>());
-        }
-        Self::folded(low)
+        Self(L::product(self.0, other.0))
     }
 
-    /// The square: 15 products, those off the diagonal doubled.
     #[inline(always)]
     pub(super) fn square(self) -> Self {
-        let a = self.0;
-        let mut low = [L::splat(0); 10];
-        let mut high = [L::splat(0); 10];
-        for i in 0..5 {
-            for j in i + 1..5 {
-                low[i + j] = low[i + j].mul_low(a[i], a[j]);
-                high[i + j + 1] = high[i + j + 1].mul_high(a[i], a[j]);
-            }
-        }
-        for k in 0..10 {
-            low[k] = low[k].shl::<1>();
-            high[k] = high[k].shl::<1>();
-        }
-        for i in 0..5 {
-            low[2 * i] = low[2 * i].mul_low(a[i], a[i]);
-            high[2 * i + 1] = high[2 * i + 1].mul_high(a[i], a[i]);
-        }
-        for k in 0..10 {
-            low[k] = low[k].add(high[k].shl::<1>());
-        }
-        Self::folded(low)
-    }
-
-    #[inline(always)]
-    fn folded(z: [L; 10]) -> Self {
-        let mut out = [z[0]; 5];
-        for k in 0..5 {
-            out[k] = z[k].add(times_19(z[k + 5]));
-        }
-        Self::carried(out)
+        Self(L::square(self.0))
     }
 
     #[inline(always)]
@@ -179,7 +130,7 @@ impl<L: Lanes> Fe<L> {
         for limb in r {
             carry = limb.add(carry).shr::<51>();
         }
-        carry = times_19(carry);
+        carry = times_19(L::splat(0), carry);
         for limb in &mut r {
             let sum = limb.add(carry);
             (*limb, carry) = (sum.and(mask), sum.shr::<51>());
@@ -242,10 +193,73 @@ impl<L: Lanes> Fe<L> {
     }
 }
 
-/// 19·x.
+/// The product: 25 of two halves each. A column holds at most 5 low halves and 5 doubled high
+/// ones, below 15·2^52; with its fold it stays below 2^61.
 #[inline(always)]
-fn times_19<L: Lanes>(x: L) -> L {
-    x.shl::<4>().add(x.shl::<1>()).add(x)
+pub(super) fn product<L: Lanes>(a: [L; 5], b: [L; 5]) -> [L; 5] {
+    let mut low = [L::splat(0); 10];
+    let mut high = [L::splat(0); 10];
+    for i in 0..5 {
+        for j in 0..5 {
+            low[i + j] = low[i + j].mul_low(a[i], b[j]);
+            high[i + j + 1] = high[i + j + 1].mul_high(a[i], b[j]);
+        }
+    }
+    folded(low, high)
+}
+
+/// The square: 15 products. What is off the diagonal counts twice, and so does a high half.
+#[inline(always)]
+pub(super) fn square<L: Lanes>(a: [L; 5]) -> [L; 5] {
+    let mut low = [L::splat(0); 10];
+    let mut high = [L::splat(0); 10];
+    for i in 0..5 {
+        for j in i + 1..5 {
+            low[i + j] = low[i + j].mul_low(a[i], a[j]);
+            high[i + j + 1] = high[i + j + 1].mul_high(a[i], a[j]);
+        }
+    }
+    for k in 1..9 {
+        low[k] = low[k].shl::<1>();
+        high[k] = high[k].shl::<1>();
+    }
+    for i in 0..5 {
+        low[2 * i] = low[2 * i].mul_low(a[i], a[i]);
+        high[2 * i + 1] = high[2 * i + 1].mul_high(a[i], a[i]);
+    }
+    folded(low, high)
+}
+
+/// low + 2·high, with 2^255 = 19: for columns s = low + 2·high of the upper half, 19·s is taken
+/// as s + 2·(s + 8·s).
+#[inline(always)]
+fn folded<L: Lanes>(low: [L; 10], high: [L; 10]) -> [L; 5] {
+    let mut out = [low[0]; 5];
+    for k in 0..5 {
+        let s = low[k + 5].add(high[k + 5].shl::<1>());
+        let twice = high[k].add(s).add(s.shl::<3>()).shl::<1>();
+        out[k] = low[k].add(s).add(twice);
+    }
+    carried(out)
+}
+
+/// Limbs of 61 bits brought below 2^51 + 2^15.
+#[inline(always)]
+fn carried<L: Lanes>(r: [L; 5]) -> [L; 5] {
+    let mask = L::splat(MASK);
+    [
+        times_19(r[0].and(mask), r[4].shr::<51>()),
+        r[1].and(mask).add(r[0].shr::<51>()),
+        r[2].and(mask).add(r[1].shr::<51>()),
+        r[3].and(mask).add(r[2].shr::<51>()),
+        r[4].and(mask).add(r[3].shr::<51>()),
+    ]
+}
+
+/// sum + 19·x, for an x below 2^47.
+#[inline(always)]
+fn times_19<L: Lanes>(sum: L, x: L) -> L {
+    sum.mul_low(x, L::splat(19))
 }
 
 /// The limbs of the low 255 bits.

@@ -100,3 +100,29 @@ fn sums_and_comparisons_are_those_of_dalek() {
             .add(&Points { kernel: Kernel::Portable, ..b.clone() }).groups, "kernels agree");
     }
 }
+
+#[test]
+#[ignore = "speed"]
+fn speed() {
+    let input: Vec<[u8; 64]> = random(4096, 9);
+    let time = |name: &str, f: &mut dyn FnMut()| {
+        let start = std::time::Instant::now();
+        f();
+        println!("{name}: {:.2} us", start.elapsed().as_secs_f64() * 1e6 / 4096.0);
+    };
+    let s = Scalar::from_bytes_mod_order([7; 32]);
+    for _ in 0..2 {
+        let mut p = Points::identity(0);
+        let mut e = vec![];
+        time("map", &mut || p = Points::map(&input));
+        time("mul", &mut || p = p.mul(s.as_bytes()));
+        time("encode", &mut || e = p.encode());
+        time("decode", &mut || p = Points::decode(&e).unwrap());
+        let mut p = vec![];
+        let mut e = vec![];
+        time("dalek map", &mut || p = input.iter().map(RistrettoPoint::from_uniform_bytes).collect());
+        time("dalek mul", &mut || p = p.iter().map(|p| p * s).collect());
+        time("dalek encode", &mut || e = RistrettoPoint::double_and_compress_batch(&p));
+        time("dalek decode", &mut || p = e.iter().map(|e| e.decompress().unwrap()).collect());
+    }
+}
