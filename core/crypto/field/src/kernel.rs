@@ -20,8 +20,7 @@ pub enum Kernel {
 }
 
 impl Kernel {
-    const ALL: [Self; 5] =
-        [Self::Portable, Self::AesNi, Self::Avx2, Self::Vaes, Self::Ifma];
+    const ALL: [Self; 5] = [Self::Portable, Self::AesNi, Self::Avx2, Self::Vaes, Self::Ifma];
 
     /// The fastest kernel of this machine.
     pub fn detect() -> Self {

@@ -13,8 +13,13 @@ use super::limbs::{
 pub(super) type Group = [Rows; 4];
 pub(super) type Encodings = [[u8; 32]; 8];
 pub(super) type Uniform = [[u8; 64]; 8];
-/// Digits from −8 to 8 in base 16, lowest first.
-pub(super) type Digits = [i8; 64];
+/// A number in base 16, lowest digit first: the sizes of digits from −8 to 8, and all ones where
+/// one is negative.
+pub(super) type Digits<W> = [[W; 2]; 64];
+/// Points with Z = 1 as [`Point::add_affine`] wants them: Y − X, Y + X, 2·d·T.
+pub(super) type Affine = [Rows; 3];
+/// Digits of a weight of 128 bits.
+const WEIGHT_DIGITS: usize = 33;
 
 #[derive(Clone, Copy)]
 struct Point<L> {
@@ -61,12 +66,23 @@ impl<L: Lanes> Point<L> {
         Addend([sums[0], sums[1], self.z.add(self.z), self.t.mul(Fe::splat(D2))])
     }
 
-    /// Hisil et al., section 3.1: complete on this curve, 8 products.
     #[inline(always)]
     fn add(self, other: Addend<L>) -> Self {
-        let a = self.y.sub(self.x).mul(other.0[0]);
-        let b = self.y.add(self.x).mul(other.0[1]);
-        let (c, d) = (self.t.mul(other.0[3]), self.z.mul(other.0[2]));
+        let [minus, plus, z, t] = other.0;
+        self.add_scaled([minus, plus, t], self.z.mul(z))
+    }
+
+    #[inline(always)]
+    fn add_affine(self, other: [Fe<L>; 3]) -> Self {
+        self.add_scaled(other, self.z.add(self.z))
+    }
+
+    /// Hisil et al., section 3.1: complete on this curve. `d` is twice the product of both Z.
+    #[inline(always)]
+    fn add_scaled(self, [minus, plus, t]: [Fe<L>; 3], d: Fe<L>) -> Self {
+        let a = self.y.sub(self.x).mul(minus);
+        let b = self.y.add(self.x).mul(plus);
+        let c = self.t.mul(t);
         Self::of(b.sub(a), d.sub(c), d.add(c), b.add(a))
     }
 
@@ -123,38 +139,49 @@ impl<L: Lanes> Addend<L> {
         Self([one, one, one.add(one), Fe::splat(ZERO)])
     }
 
-    /// |digit| times the point, negated where the digit is negative: all eight entries are read,
+    /// The multiple of that size, negated where the sign says so: all eight entries are read,
     /// whatever the digit.
     #[inline(always)]
-    fn select(table: &[Self; 8], digit: i8) -> Self {
-        let wide = i64::from(digit);
-        let sign = wide >> 63;
-        let size = ((wide ^ sign) - sign).cast_unsigned();
+    fn select(table: &[Self; 8], [size, sign]: [L; 2]) -> Self {
         let mut out = Self::identity();
         for (entry, number) in table.iter().zip(1..) {
-            // 0 only where they agree; both are below 16.
-            let differs = size ^ number;
-            let mask = L::splat(differs.wrapping_sub(1) >> 63).neg_mask();
+            let mask = is(size, number);
             for i in 0..4 {
                 out.0[i] = out.0[i].or_if(mask, entry.0[i]);
             }
         }
-        let mask = L::splat(sign.cast_unsigned());
         let [minus, plus, z, t] = out.0;
-        Self([minus.or_if(mask, plus), plus.or_if(mask, minus), z, t.neg_if(mask)])
+        Self([minus.or_if(sign, plus), plus.or_if(sign, minus), z, t.neg_if(sign)])
     }
 }
 
-/// Makes a mask of a bit.
-trait NegMask {
-    fn neg_mask(self) -> Self;
+/// The multiple of that size, lane by lane, negated where the sign says so.
+#[inline(always)]
+fn pick<L: Lanes>(multiples: &Affine, [size, sign]: [L; 2]) -> [Fe<L>; 3] {
+    let place = size.sub(L::splat(1));
+    let none = is(size, 0);
+    let mut out = [Fe::splat(ONE), Fe::splat(ONE), Fe::splat(ZERO)];
+    for (out, rows) in out.iter_mut().zip(multiples) {
+        *out = Fe::pick(place, rows).or_if(none, *out);
+    }
+    let [minus, plus, t] = out;
+    [minus.or_if(sign, plus), plus.or_if(sign, minus), t.neg_if(sign)]
 }
 
-impl<L: Lanes> NegMask for L {
-    #[inline(always)]
-    fn neg_mask(self) -> Self {
-        L::splat(0).sub(self)
-    }
+/// All ones where a size is that number; both are below 16.
+#[inline(always)]
+fn is<L: Lanes>(size: L, number: u64) -> L {
+    size.xor(L::splat(number)).sub(L::splat(1)).shr::<63>().mask()
+}
+
+#[inline(always)]
+fn each<L: Lanes>([size, sign]: [u64; 2]) -> [L; 2] {
+    [L::splat(size), L::splat(sign)]
+}
+
+#[inline(always)]
+fn apart<L: Lanes>([size, sign]: &[Row; 2]) -> [L; 2] {
+    [L::load(size), L::load(sign)]
 }
 
 fn rows(limbs: [[u64; 5]; 8]) -> Rows {
@@ -178,11 +205,11 @@ pub(super) fn decode<L: Lanes>(bytes: &Encodings) -> (Group, Row) {
         top[lane] = u64::from(bytes[lane][31] >> 7);
     }
     let s: Fe<L> = Fe::load(&rows(limbs));
-    let mut bad = L::load(&top).neg_mask().or(s.is_negative());
+    let mut bad = L::load(&top).mask().or(s.is_negative());
     let canonical = s.canonical();
     for i in 0..5 {
         let differs = s.0[i].xor(canonical.0[i]);
-        bad = bad.or(differs.or(L::splat(0).sub(differs)).shr::<63>().neg_mask());
+        bad = bad.or(differs.or(L::splat(0).sub(differs)).shr::<63>().mask());
     }
     let one = Fe::splat(ONE);
     let ss = s.square();
@@ -241,20 +268,55 @@ pub(super) fn map<L: Lanes>(bytes: &Uniform) -> Group {
     points[0].add(points[1].addend()).stored()
 }
 
-/// Every point times the number with these digits: 252 doublings, 64 additions.
+/// 1 to 8 times each point.
 #[inline(always)]
-pub(super) fn mul<L: Lanes>(group: &Group, digits: &Digits) -> Group {
-    let point: Point<L> = Point::load(group);
-    let once = point.addend();
+fn multiples<L: Lanes>(group: &Group) -> [Addend<L>; 8] {
+    let mut multiple = Point::<L>::load(group);
+    let once = multiple.addend();
     let mut table = [once; 8];
-    let mut multiple = point;
     for entry in table.iter_mut().skip(1) {
         multiple = multiple.add(once);
         *entry = multiple.addend();
     }
+    table
+}
+
+/// Every point times the number with these digits: 252 doublings, 64 additions.
+#[inline(always)]
+pub(super) fn mul<L: Lanes>(group: &Group, digits: &Digits<u64>) -> Group {
+    let table = multiples::<L>(group);
     let mut sum = Point::identity();
     for digit in digits.iter().rev() {
-        sum = sum.times_16().add(Addend::select(&table, *digit));
+        sum = sum.times_16().add(Addend::select(&table, each(*digit)));
+    }
+    sum.stored()
+}
+
+/// The generator times a number for each lane: 64 additions. `base` has the multiples of 16^i
+/// times the generator in its lanes.
+#[inline(always)]
+pub(super) fn mul_base<L: Lanes>(base: &[Affine; 64], digits: &Digits<Row>) -> Group {
+    let mut sum = Point::<L>::identity();
+    for (multiples, digit) in base.iter().zip(digits) {
+        sum = sum.add_affine(pick(multiples, apart(digit)));
+    }
+    sum.stored()
+}
+
+/// The sums over all groups, lane by lane, of the points times numbers of 128 bits: 128 doublings,
+/// and 33 additions for each group (Straus 1964).
+#[inline(always)]
+pub(super) fn combine<L: Lanes>(groups: &[Group], digits: &[Digits<Row>]) -> Group {
+    let mut tables = Vec::with_capacity(groups.len());
+    for group in groups {
+        tables.push(multiples::<L>(group));
+    }
+    let mut sum = Point::identity();
+    for place in (0..WEIGHT_DIGITS).rev() {
+        sum = sum.times_16();
+        for (table, digits) in tables.iter().zip(digits) {
+            sum = sum.add(Addend::select(table, apart(&digits[place])));
+        }
     }
     sum.stored()
 }
@@ -264,13 +326,13 @@ pub(super) fn add<L: Lanes>(a: &Group, b: &Group) -> Group {
     Point::<L>::load(a).add(Point::load(b).addend()).stored()
 }
 
-/// RFC 9496, section 4.3.3: all ones where two points are one element.
+/// Points with Z = 1.
 #[inline(always)]
-pub(super) fn equal<L: Lanes>(a: &Group, b: &Group) -> Row {
-    let (a, b): (Point<L>, Point<L>) = (Point::load(a), Point::load(b));
-    let crossed = a.x.mul(b.y).equals(a.y.mul(b.x));
-    let straight = a.y.mul(b.y).equals(a.x.mul(b.x));
-    let mut row = [0; 8];
-    crossed.or(straight).store(&mut row);
-    row
+pub(super) fn affine<L: Lanes>(group: &Group) -> Affine {
+    let Addend([minus, plus, _, t]) = Point::<L>::load(group).addend();
+    let mut out = [[[0; 8]; 5]; 3];
+    for (element, rows) in [minus, plus, t].into_iter().zip(&mut out) {
+        element.store(rows);
+    }
+    out
 }

@@ -5,12 +5,12 @@
 
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_loadu_si512, _mm512_madd52hi_epu64,
-    _mm512_madd52lo_epu64, _mm512_or_si512, _mm512_permutexvar_epi64, _mm512_set1_epi64, _mm512_slli_epi64,
-    _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64, _mm512_xor_si512,
+    _mm512_madd52lo_epu64, _mm512_or_si512, _mm512_permutexvar_epi64, _mm512_set1_epi64,
+    _mm512_slli_epi64, _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64, _mm512_xor_si512,
 };
 
-use super::group::{self, Digits, Encodings, Group, Uniform};
-use super::lanes::{Lanes, Plain, Row};
+use super::group::{self, Affine, Digits, Encodings, Group, Uniform};
+use super::lanes::{Lanes, Row};
 use super::limbs;
 use crate::Kernel;
 
@@ -61,6 +61,10 @@ impl Lanes for Vector {
         run!(_mm512_xor_si512(self.0, other.0))
     }
     #[inline(always)]
+    fn mask(self) -> Self {
+        Self::splat(0).sub(self)
+    }
+    #[inline(always)]
     fn shl<const BITS: u32>(self) -> Self {
         run!(_mm512_slli_epi64::<BITS>(self.0))
     }
@@ -91,28 +95,26 @@ impl Lanes for Vector {
     }
 }
 
-macro_rules! kernels {
-    ($($name:ident, $vectors:ident: ($($arg:ident: $type:ty),*) -> $out:ty;)*) => {$(
-        pub(super) fn $name($($arg: $type),*) -> $out {
+macro_rules! vectors {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)*) => {
+        mod vectors {
+            use super::{Affine, Digits, Encodings, Group, Row, Uniform, Vector, group};
+
+            $(#[target_feature(enable = "avx512f,avx512ifma")]
+            pub(super) fn $name($($arg: $type),*) -> $out {
+                group::$name::<Vector>($($arg),*)
+            })*
+        }
+
+        $(/// None on machines without the instructions.
+        pub(super) fn $name($($arg: $type),*) -> Option<$out> {
             if !Kernel::Ifma.is_available() {
-                return group::$name::<Plain>($($arg),*);
+                return None;
             }
             // SAFETY: this machine has AVX-512F and AVX-512 IFMA.
-            unsafe { $vectors($($arg),*) }
-        }
-
-        #[target_feature(enable = "avx512f,avx512ifma")]
-        fn $vectors($($arg: $type),*) -> $out {
-            group::$name::<Vector>($($arg),*)
-        }
-    )*};
+            Some(unsafe { vectors::$name($($arg),*) })
+        })*
+    };
 }
 
-kernels! {
-    decode, decode_vectors: (bytes: &Encodings) -> (Group, Row);
-    encode, encode_vectors: (group: &Group) -> Encodings;
-    map, map_vectors: (bytes: &Uniform) -> Group;
-    mul, mul_vectors: (group: &Group, digits: &Digits) -> Group;
-    add, add_vectors: (a: &Group, b: &Group) -> Group;
-    equal, equal_vectors: (a: &Group, b: &Group) -> Row;
-}
+each_kernel!(vectors);

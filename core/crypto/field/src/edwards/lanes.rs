@@ -18,6 +18,8 @@ pub(super) trait Lanes: Copy {
     fn and(self, other: Self) -> Self;
     fn or(self, other: Self) -> Self;
     fn xor(self, other: Self) -> Self;
+    /// All ones where the word is 1, and 0 where it is 0: minus the word.
+    fn mask(self) -> Self;
     fn shl<const BITS: u32>(self) -> Self;
     fn shr<const BITS: u32>(self) -> Self;
     /// self + the low 52 bits of a·b, of the low 52 bits of each.
@@ -81,6 +83,10 @@ impl Lanes for Plain {
     #[inline(always)]
     fn xor(self, other: Self) -> Self {
         lane_by_lane!(out, i, self.0[i] ^ other.0[i])
+    }
+    #[inline(always)]
+    fn mask(self) -> Self {
+        Self::splat(0).sub(self)
     }
     #[inline(always)]
     fn shl<const BITS: u32>(self) -> Self {

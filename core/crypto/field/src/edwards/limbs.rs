@@ -14,13 +14,20 @@ pub(super) type Rows = [Row; 5];
 
 pub(super) const ZERO: Limbs = [0; 5];
 pub(super) const ONE: Limbs = [1, 0, 0, 0, 0];
-pub(super) const D: Limbs = [0x34dca135978a3, 0x1a8283b156ebd, 0x5e7a26001c029, 0x739c663a03cbb, 0x52036cee2b6ff];
-pub(super) const SQRT_M1: Limbs = [0x61b274a0ea0b0, 0x0d5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e, 0x2b8324804fc1d];
-pub(super) const SQRT_AD_MINUS_ONE: Limbs = [0x7f6a0497b2e1b, 0x1836f0a97afd2, 0x7d747f6be7638, 0x456079e7e6498, 0x376931bf2b834];
-pub(super) const INVSQRT_A_MINUS_D: Limbs = [0x0fdaa805d40ea, 0x2eb482e57d339, 0x007610274bc58, 0x6510b613dc8ff, 0x786c8905cfaff];
-pub(super) const ONE_MINUS_D_SQ: Limbs = [0x409c1945fc176, 0x719abc6a1fc4f, 0x1c37f90b20684, 0x06bccca55eedf, 0x029072a8b2b3e];
-pub(super) const D_MINUS_ONE_SQ: Limbs = [0x55aaa44ed4d20, 0x59603c3332635, 0x26d3baf4a7928, 0x120a66e6997a9, 0x5968b37af66c2];
-pub(super) const D2: Limbs = [0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977, 0x2406d9dc56dff];
+pub(super) const D: Limbs =
+    [0x34dca135978a3, 0x1a8283b156ebd, 0x5e7a26001c029, 0x739c663a03cbb, 0x52036cee2b6ff];
+pub(super) const SQRT_M1: Limbs =
+    [0x61b274a0ea0b0, 0x0d5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e, 0x2b8324804fc1d];
+pub(super) const SQRT_AD_MINUS_ONE: Limbs =
+    [0x7f6a0497b2e1b, 0x1836f0a97afd2, 0x7d747f6be7638, 0x456079e7e6498, 0x376931bf2b834];
+pub(super) const INVSQRT_A_MINUS_D: Limbs =
+    [0x0fdaa805d40ea, 0x2eb482e57d339, 0x007610274bc58, 0x6510b613dc8ff, 0x786c8905cfaff];
+pub(super) const ONE_MINUS_D_SQ: Limbs =
+    [0x409c1945fc176, 0x719abc6a1fc4f, 0x1c37f90b20684, 0x06bccca55eedf, 0x029072a8b2b3e];
+pub(super) const D_MINUS_ONE_SQ: Limbs =
+    [0x55aaa44ed4d20, 0x59603c3332635, 0x26d3baf4a7928, 0x120a66e6997a9, 0x5968b37af66c2];
+pub(super) const D2: Limbs =
+    [0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977, 0x2406d9dc56dff];
 const MASK: u64 = (1 << 51) - 1;
 
 /// Eight elements.
@@ -42,6 +49,16 @@ impl<L: Lanes> Fe<L> {
         let mut out = [L::splat(0); 5];
         for i in 0..5 {
             out[i] = L::load(&rows[i]);
+        }
+        Self(out)
+    }
+
+    /// Lane by lane the element of that place in a row.
+    #[inline(always)]
+    pub(super) fn pick(place: L, rows: &Rows) -> Self {
+        let mut out = [place; 5];
+        for i in 0..5 {
+            out[i] = place.pick(&rows[i]);
         }
         Self(out)
     }
@@ -143,7 +160,7 @@ impl<L: Lanes> Fe<L> {
     pub(super) fn is_zero(self) -> L {
         let r = self.canonical().0;
         let any = r[0].or(r[1]).or(r[2]).or(r[3]).or(r[4]);
-        any.or(L::splat(0).sub(any)).shr::<63>().sub(L::splat(1))
+        any.or(any.mask()).shr::<63>().sub(L::splat(1))
     }
 
     #[inline(always)]
@@ -154,7 +171,7 @@ impl<L: Lanes> Fe<L> {
     /// All ones where the element is negative: odd.
     #[inline(always)]
     pub(super) fn is_negative(self) -> L {
-        L::splat(0).sub(self.canonical().0[0].and(L::splat(1)))
+        self.canonical().0[0].and(L::splat(1)).mask()
     }
 
     /// `other` where the mask is all ones, and self where it is 0.

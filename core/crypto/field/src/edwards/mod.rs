@@ -15,6 +15,24 @@
 //!   (<https://eprint.iacr.org/2008/522>)
 //! * RFC 9496, *The ristretto255 and decaf448 groups*, section 4.3
 
+/// Everything that is done to eight points at a time, by `$kernels`.
+macro_rules! each_kernel {
+    ($kernels:ident) => {
+        $kernels! {
+            decode(bytes: &Encodings) -> (Group, Row);
+            encode(group: &Group) -> Encodings;
+            map(bytes: &Uniform) -> Group;
+            mul(group: &Group, digits: &Digits<u64>) -> Group;
+            mul_base(base: &[Affine; 64], digits: &Digits<Row>) -> Group;
+            combine(groups: &[Group], digits: &[Digits<Row>]) -> Group;
+            add(a: &Group, b: &Group) -> Group;
+            affine(group: &Group) -> Affine;
+        }
+    };
+}
+
+mod base;
+mod digits;
 mod group;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
@@ -23,20 +41,17 @@ mod limbs;
 
 use std::fmt;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::Kernel;
-use group::{Digits, Group};
+use group::{Affine, Digits, Encodings, Group, Uniform};
 use lanes::{Plain, Row};
 
 /// The encoding of an element.
 pub type Element = [u8; 32];
 
-/// (0 : 1 : 1 : 0) in every lane.
-const IDENTITY: Group = {
-    let (zero, one) = ([[0; 8]; 5], [[1; 8], [0; 8], [0; 8], [0; 8], [0; 8]]);
-    [zero, one, one, zero]
-};
+/// Groups of which [`Points::combine`] keeps the multiples: 320 KiB.
+const TABLES: usize = 32;
 
 /// Elements of ristretto255. They may be secret, so none is shown.
 #[derive(Clone)]
@@ -53,20 +68,20 @@ impl fmt::Debug for Points {
     }
 }
 
-/// A call of a kernel.
-macro_rules! call {
-    ($kernel:expr, $name:ident($($arg:expr),*)) => {{
-        #[cfg(target_arch = "x86_64")]
-        let out = if $kernel < Kernel::Ifma {
+macro_rules! by_kernel {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)*) => {
+        $(#[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "one kernel"))]
+        fn $name(kernel: Kernel, $($arg: $type),*) -> $out {
+            #[cfg(target_arch = "x86_64")]
+            if kernel >= Kernel::Ifma && let Some(out) = ifma::$name($($arg),*) {
+                return out;
+            }
             group::$name::<Plain>($($arg),*)
-        } else {
-            ifma::$name($($arg),*)
-        };
-        #[cfg(not(target_arch = "x86_64"))]
-        let out = group::$name::<Plain>($($arg),*);
-        out
-    }};
+        })*
+    };
 }
+
+each_kernel!(by_kernel);
 
 impl Points {
     /// The elements with these encodings, or the place of the first that is none. The identity is
@@ -80,7 +95,7 @@ impl Points {
     pub fn decode_with(kernel: Kernel, encodings: &[Element]) -> Result<Self, usize> {
         let mut groups = Vec::with_capacity(encodings.len().div_ceil(8));
         for (chunk, start) in encodings.chunks(8).zip((0..).step_by(8)) {
-            let (group, valid) = call!(kernel, decode(&padded(chunk, [0; 32])));
+            let (group, valid) = decode(kernel, &padded(chunk, [0; 32]));
             if let Some(lane) = refused(&valid, chunk.len()) {
                 return Err(start + lane);
             }
@@ -98,13 +113,22 @@ impl Points {
     #[doc(hidden)]
     pub fn map_with(kernel: Kernel, uniform: &[[u8; 64]]) -> Self {
         let chunks = uniform.chunks(8);
-        let groups = chunks.map(|chunk| call!(kernel, map(&padded(chunk, [0; 64])))).collect();
+        let groups = chunks.map(|chunk| map(kernel, &padded(chunk, [0; 64]))).collect();
         Self { kernel, groups, len: uniform.len() }
     }
 
-    /// `len` times the identity.
-    pub fn identity(len: usize) -> Self {
-        Self { kernel: Kernel::detect(), groups: vec![IDENTITY; len.div_ceil(8)], len }
+    /// The generator times each number: 32 bytes, lowest first, the top bit ignored.
+    pub fn mul_base(scalars: &[[u8; 32]]) -> Self {
+        Self::mul_base_with(Kernel::detect(), scalars)
+    }
+
+    /// [`Points::mul_base`] by one kernel, as is whatever is computed from the result.
+    #[doc(hidden)]
+    pub fn mul_base_with(kernel: Kernel, scalars: &[[u8; 32]]) -> Self {
+        let table = base::table();
+        let chunks = scalars.chunks(8);
+        let groups = chunks.map(|chunk| mul_base(kernel, table, &digits::apart(chunk))).collect();
+        Self { kernel, groups, len: scalars.len() }
     }
 
     /// How many there are.
@@ -121,7 +145,7 @@ impl Points {
     pub fn encode(&self) -> Vec<Element> {
         let mut out = Vec::with_capacity(8 * self.groups.len());
         for group in &self.groups {
-            out.extend(call!(self.kernel, encode(group)));
+            out.extend(encode(self.kernel, group));
         }
         out.truncate(self.len);
         out
@@ -130,27 +154,24 @@ impl Points {
     /// Every element times one number: 32 bytes, lowest first, the top bit ignored.
     #[must_use]
     pub fn mul(&self, scalar: &[u8; 32]) -> Self {
-        let digits = digits(scalar);
-        let groups = self.groups.iter().map(|group| call!(self.kernel, mul(group, &digits)));
-        Self { groups: groups.collect(), ..*self }
+        let digits = digits::each(scalar);
+        let groups = self.groups.iter().map(|group| mul(self.kernel, group, &digits)).collect();
+        Self { groups, ..*self }
     }
 
-    /// The sums, element by element. Of two lengths the shorter counts.
-    #[must_use]
-    pub fn add(&self, other: &Self) -> Self {
-        let pairs = self.groups.iter().zip(&other.groups);
-        let groups = pairs.map(|(a, b)| call!(self.kernel, add(a, b))).collect();
-        Self { kernel: self.kernel, groups, len: self.len.min(other.len) }
-    }
-
-    /// Which elements are the same. Of two lengths the shorter counts.
-    pub fn equal(&self, other: &Self) -> Vec<bool> {
-        let mut out = Vec::with_capacity(8 * self.groups.len());
-        for (a, b) in self.groups.iter().zip(&other.groups) {
-            out.extend(call!(self.kernel, equal(a, b)).map(|mask| mask != 0));
+    /// The encoding of the sum of all elements times a number each. Of two lengths the shorter
+    /// counts.
+    pub fn combine(&self, weights: &[u128]) -> Element {
+        let mut sum = base::IDENTITY;
+        let weights = &weights[..self.len.min(weights.len())];
+        for (groups, weights) in self.groups.chunks(TABLES).zip(weights.chunks(8 * TABLES)) {
+            let digits: Vec<Digits<Row>> = weights.chunks(8).map(digits::of_weights).collect();
+            sum = add(self.kernel, &sum, &combine(self.kernel, groups, &digits));
         }
-        out.truncate(self.len.min(other.len));
-        out
+        for lanes in [4, 2, 1] {
+            sum = add(self.kernel, &sum, &rotated(&sum, lanes));
+        }
+        encode(self.kernel, &sum)[0]
     }
 }
 
@@ -171,17 +192,12 @@ fn refused(valid: &Row, len: usize) -> Option<usize> {
     valid[..len].iter().position(|mask| *mask == 0)
 }
 
-/// Digits from −8 to 7 in base 16, the last up to 8.
-fn digits(scalar: &[u8; 32]) -> Zeroizing<Digits> {
-    let mut digits = Zeroizing::new([0; 64]);
-    let mut carry = 0;
-    for i in 0..64 {
-        let top = if i == 63 { 7 } else { 15 };
-        let nibble = (scalar[i / 2] >> (4 * (i % 2)) & top).cast_signed() + carry;
-        carry = if i == 63 { 0 } else { (nibble + 8) >> 4 };
-        digits[i] = nibble - (carry << 4);
+fn rotated(group: &Group, lanes: usize) -> Group {
+    let mut out = *group;
+    for row in out.as_flattened_mut() {
+        row.rotate_left(lanes);
     }
-    digits
+    out
 }
 
 #[cfg(test)]
