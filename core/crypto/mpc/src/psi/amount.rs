@@ -5,27 +5,27 @@ use curve25519_dalek::scalar::Scalar;
 use nexus_types::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::group::{Element, PsiKey, decode, encode_doubles};
+use super::group::PsiKey;
+use super::points::{Element, Engine, decode, decode_all, encode_doubles};
 use super::{BATCH, PsiError};
 
 /// Points encoded together.
 const CHUNK: u64 = 1024;
 
 /// Encrypts each amount t: r·G and (t + r·e)·G for a fresh r. Whoever has e needs no other base.
-/// Encoded together, which takes one inversion for many of them.
 pub(super) fn encrypt(
     key: &PsiKey,
     amounts: impl IntoIterator<Item = u64>,
     rng: &mut dyn CryptoRng,
 ) -> Vec<[Element; 2]> {
-    let half = |scalar: Scalar| RistrettoPoint::mul_base(&scalar.div_by_2());
     let (mut amounts, mut ciphertexts) = (amounts.into_iter(), Vec::new());
     loop {
         let chunk = amounts.by_ref().take(BATCH).flat_map(|amount| {
             let random = Zeroizing::new(Scalar::random(rng));
-            [half(*random), half(Scalar::from(amount) + *random * key.scalar())]
+            [*random, Scalar::from(amount) + *random * key.scalar()]
         });
-        let encoded = encode_doubles(&chunk.collect::<Vec<_>>());
+        let scalars = Zeroizing::new(chunk.collect::<Vec<_>>());
+        let encoded = Engine::detect().mul_base(&scalars);
         if encoded.is_empty() {
             return ciphertexts;
         }
@@ -38,11 +38,15 @@ pub(super) fn encrypt(
 pub(super) struct Sum([RistrettoPoint; 2]);
 
 impl Sum {
-    pub(super) fn add(&mut self, ciphertext: &[Element; 2]) -> Option<()> {
-        let [first, second] = [decode(&ciphertext[0])?, decode(&ciphertext[1])?];
-        self.0[0] += first;
-        self.0[1] += second;
-        Some(())
+    /// Adds ciphertexts, or names one that is none.
+    pub(super) fn add(&mut self, ciphertexts: &[[Element; 2]]) -> Result<(), PsiError> {
+        let half = |half: usize| -> Vec<Element> {
+            ciphertexts.iter().map(|ciphertext| ciphertext[half]).collect()
+        };
+        let (first, second) = (decode_all(&half(0))?, decode_all(&half(1))?);
+        self.0[0] += first.sum();
+        self.0[1] += second.sum();
+        Ok(())
     }
 
     /// Rerandomised, so that nobody sees what was added: the first half, which the holder of e is
@@ -139,8 +143,8 @@ mod tests {
             let mut rng = ChaCha12Rng::seed_from_u64(seed);
             let key = PsiKey::generate(&mut rng);
             let mut sum = Sum::default();
-            for ciphertext in encrypt(&key, amounts.iter().copied(), &mut rng) {
-                sum.add(&ciphertext).unwrap();
+            for ciphertexts in encrypt(&key, amounts.iter().copied(), &mut rng).chunks(5) {
+                sum.add(ciphertexts).unwrap();
             }
             let query = sum.blind(&key.public(), &mut rng).unwrap();
             let product = decode(&query).unwrap() * key.scalar();

@@ -9,7 +9,8 @@ use curve25519_dalek::traits::VartimeMultiscalarMul;
 use nexus_types::{CryptoRng, Digest, borsh};
 use zeroize::Zeroizing;
 
-use super::group::{Element, PsiKey, decode};
+use super::group::PsiKey;
+use super::points::{Element, Points, decode};
 
 /// Challenge and response, 32 bytes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -30,14 +31,8 @@ pub(super) struct Claim<'a> {
 
 impl Claim<'_> {
     /// Proves the claim; `points` are those of `from`.
-    pub(super) fn prove(
-        &self,
-        key: &PsiKey,
-        points: &[RistrettoPoint],
-        rng: &mut dyn CryptoRng,
-    ) -> Proof {
-        let weights = self.weights();
-        let from = RistrettoPoint::vartime_multiscalar_mul(&weights, points);
+    pub(super) fn prove(&self, key: &PsiKey, points: &Points, rng: &mut dyn CryptoRng) -> Proof {
+        let from = points.combine(&self.weights());
         let to = from * key.scalar();
         let nonce = self.nonce(key, rng);
         let (first, second) = (RistrettoPoint::mul_base(&nonce), from * *nonce);
@@ -47,20 +42,14 @@ impl Claim<'_> {
     }
 
     /// Whether the proof holds; the points are those of `from` and `to`.
-    pub(super) fn holds(
-        &self,
-        from: &[RistrettoPoint],
-        to: &[RistrettoPoint],
-        proof: &Proof,
-    ) -> bool {
+    pub(super) fn holds(&self, from: &Points, to: &Points, proof: &Proof) -> bool {
         let Some(public) = decode(self.public) else { return false };
         let scalar = |bytes| Option::<Scalar>::from(Scalar::from_canonical_bytes(bytes));
         let (Some(c), Some(s)) = (scalar(proof.challenge), scalar(proof.response)) else {
             return false;
         };
         let weights = self.weights();
-        let from = RistrettoPoint::vartime_multiscalar_mul(&weights, from);
-        let to = RistrettoPoint::vartime_multiscalar_mul(&weights, to);
+        let (from, to) = (from.combine(&weights), to.combine(&weights));
         let first = RistrettoPoint::vartime_double_scalar_mul_basepoint(&c, &public, &s);
         let second = RistrettoPoint::vartime_multiscalar_mul([s, c], [from, to]);
         self.challenge(&[from, to, first, second]) == c
@@ -74,12 +63,12 @@ impl Claim<'_> {
         hasher
     }
 
-    fn weights(&self) -> Vec<Scalar> {
+    fn weights(&self) -> Vec<u128> {
         let mut stream = self.transcript("nexus/mpc/psi/weights v1").finalize_xof();
         let weight = |_| {
             let mut bytes = [0; 16];
             stream.fill(&mut bytes);
-            Scalar::from(u128::from_le_bytes(bytes))
+            u128::from_le_bytes(bytes)
         };
         (0..self.from.len()).map(weight).collect()
     }
@@ -113,16 +102,16 @@ mod tests {
     use rand_chacha::ChaCha12Rng;
     use rand_chacha::rand_core::SeedableRng;
 
-    use super::super::group::decode_all;
+    use super::super::points::decode_all;
     use super::*;
 
     #[test]
     fn a_proof_holds_for_its_claim_only() {
         let mut rng = ChaCha12Rng::seed_from_u64(1);
         let (key, other) = (PsiKey::generate(&mut rng), PsiKey::generate(&mut rng));
-        let points: Vec<RistrettoPoint> =
-            (0..5).map(|_| RistrettoPoint::random(&mut rng)).collect();
-        let from: Vec<Element> = points.iter().map(|point| point.compress().0).collect();
+        let from: Vec<Element> =
+            (0..5).map(|_| RistrettoPoint::random(&mut rng).compress().0).collect();
+        let points = decode_all(&from).unwrap();
         let (to, session, public) = (key.raise(&points), Digest([1; 32]), key.public());
         let claim = Claim { session: &session, public: &public, from: &from, to: &to };
         let proof = claim.prove(&key, &points, &mut rng);

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use curve25519_dalek::ristretto::RistrettoPoint;
+use curve25519_dalek::scalar::Scalar;
 
 use super::dleq::Claim;
-use super::group::{Element, Session, Tag, decode_all};
+use super::group::{Session, Tag};
+use super::points::{Element, Engine, decode_all};
 use super::tests::{items, key, rng, terms};
 use super::*;
 
@@ -66,6 +67,11 @@ fn replies_to_a_count_do_not_say_which() {
     assert!((140..260).contains(&placed), "{placed}");
 }
 
+/// H.
+fn hashed(session: &Session, item: &[u8]) -> Element {
+    Engine::detect().map(&[session.uniform(item)]).raise(&Scalar::ONE)[0]
+}
+
 #[test]
 fn entries_cannot_be_guessed_without_the_key() {
     let terms = terms(Variant::Intersection);
@@ -73,16 +79,16 @@ fn entries_cannot_be_guessed_without_the_key() {
     let secret = items(&[17, 1_711]);
     // A hash under a public key looks like a tag, but anybody can hash all that an item can be.
     let careless: BTreeSet<Tag> =
-        secret.iter().map(|item| session.tag(&session.hash(item).compress().0)).collect();
+        secret.iter().map(|item| session.tag(&hashed(&session, item))).collect();
     let mut receiver = Receiver::new(terms, &key(1), items(&[1])).unwrap();
     let mut sender = Sender::new(terms, &key(2), &secret).unwrap();
     begin(&mut receiver, &mut sender);
     let entries: BTreeSet<Tag> = answers(&mut sender).1.into_iter().collect();
     let guessed = |seen: &BTreeSet<Tag>| -> Vec<u32> {
         let hit = |guess: &u32| {
-            let point = session.hash(&guess.to_le_bytes());
-            let own = key(1).raise(&[point])[0];
-            [point.compress().0, own].iter().any(|element| seen.contains(&session.tag(element)))
+            let point = hashed(&session, &guess.to_le_bytes());
+            let own = key(1).raise(&decode_all(&[point]).unwrap())[0];
+            [point, own].iter().any(|element| seen.contains(&session.tag(element)))
         };
         (0..2_000).filter(hit).collect()
     };
@@ -123,7 +129,8 @@ fn points_chosen_late_are_refused() {
     // Without the commitment the switch goes unnoticed, and the receiver finds item 5.
     let careless = key(2).raise(&decode_all(&late).unwrap());
     let tags = key(1).inverse().raise(&decode_all(&careless).unwrap());
-    let entry = session.tag(&key(2).raise(&[session.hash(&5u32.to_le_bytes())])[0]);
+    let entry = session
+        .tag(&key(2).raise(&decode_all(&[hashed(&session, &5u32.to_le_bytes())]).unwrap())[0]);
     assert!(tags.iter().any(|element| session.tag(element) == entry));
 }
 
@@ -149,7 +156,7 @@ fn a_sender_with_two_keys_is_caught() {
     let mut receiver = Receiver::new(terms, &key(1), items(&[1, 2])).unwrap();
     let mut sender = Sender::new(terms, &key(2), items(&[1, 2])).unwrap();
     let from = begin(&mut receiver, &mut sender);
-    let points: Vec<RistrettoPoint> = decode_all(&from).unwrap();
+    let points = decode_all(&from).unwrap();
     // The first reply is under another key, so that the receiver misses one item.
     let mut elements = key(2).raise(&points);
     elements[0] = key(3).raise(&points)[0];

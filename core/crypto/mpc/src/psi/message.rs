@@ -4,7 +4,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use nexus_types::{Canonical, Digest, borsh};
 
 use super::dleq::Proof;
-use super::group::{Element, Tag};
+use super::group::Tag;
+use super::points::Element;
 
 /// Most items of one message.
 pub const BATCH: usize = 4096;

@@ -73,6 +73,7 @@ mod amount;
 mod dleq;
 mod group;
 mod message;
+mod points;
 mod receiver;
 mod sender;
 

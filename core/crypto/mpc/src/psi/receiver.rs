@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use curve25519_dalek::ristretto::RistrettoPoint;
 use nexus_types::{Canonical, CryptoRng, Digest};
 
 use super::amount::Sum;
 use super::dleq::{Claim, Proof};
-use super::group::{Ascending, Element, PsiKey, Role, Session, Tag, decode, decode_all};
+use super::group::{Ascending, PsiKey, Role, Session, Tag};
 use super::message::{BATCH, ToReceiver, ToSender};
+use super::points::{Element, Points, decode, decode_all};
 use super::{Outcome, PsiError, Terms, Variant};
 
 /// The receiver's part, a state machine: [`Receiver::send`] whatever is due, [`Receiver::receive`]
@@ -240,7 +240,7 @@ impl Receiver {
         &self,
         from: &[Element],
         to: &[Element],
-        points: &[RistrettoPoint],
+        points: &Points,
         proof: Option<&Proof>,
     ) -> Result<(), PsiError> {
         let public = &self.offer()?.key;
@@ -291,13 +291,13 @@ impl Receiver {
             return Err(PsiError::OutOfTurn);
         };
         let (from, to) = ([self.matching.sum.query()], [*element]);
-        let (own, product) = (decode_all(&from)?, decode_all(&to)?);
+        let product = decode(element).ok_or(PsiError::Element { index: 0 })?;
         let public = &self.amount_key()?;
         let claim = Claim { session: &self.session.digest, public, from: &from, to: &to };
-        if !claim.holds(&own, &product, proof) {
+        if !claim.holds(&decode_all(&from)?, &decode_all(&to)?, proof) {
             return Err(PsiError::Proof);
         }
-        let total = self.matching.sum.open(&product[0], max_total)?;
+        let total = self.matching.sum.open(&product, max_total)?;
         self.stage = Stage::Done(Outcome::Sum { cardinality: self.cardinality(), total });
         Ok(())
     }
@@ -315,17 +315,25 @@ impl Matching {
             |index| amounts.get(index).map_or(&[][..], |amount: &[Element; 2]| &amount[..]);
         let entries = tags.iter().enumerate().map(|(index, tag)| (tag, amount(index)));
         self.entries.pass(entries)?;
+        let mut found = Vec::new();
         for (index, tag) in tags.iter().enumerate() {
             self.cursor += own[self.cursor..].iter().take_while(|(own, _)| own < tag).count();
             let Some((_, place)) = own.get(self.cursor).filter(|(own, _)| own == tag) else {
                 continue;
             };
             self.places.push(*place);
-            if let Some(amount) = amounts.get(index) {
-                self.sum.add(amount).ok_or(PsiError::Element { index })?;
-            }
+            found.extend(amounts.get(index).map(|amount| (index, *amount)));
         }
-        Ok(())
+        self.add(&found)
+    }
+
+    /// Adds the numbers of entries, each with its place in the message.
+    fn add(&mut self, found: &[(usize, [Element; 2])]) -> Result<(), PsiError> {
+        let ciphertexts: Vec<[Element; 2]> = found.iter().map(|(_, amount)| *amount).collect();
+        self.sum.add(&ciphertexts).map_err(|error| match error {
+            PsiError::Element { index } => PsiError::Element { index: found[index].0 },
+            other => other,
+        })
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use curve25519_dalek::ristretto::RistrettoPoint;
 use nexus_types::{Canonical, CryptoRng, Digest};
 
 use super::amount::encrypt;
 use super::dleq::Claim;
-use super::group::{Ascending, Element, PsiKey, Role, Session, Tag, decode, decode_all};
+use super::group::{Ascending, PsiKey, Role, Session, Tag};
 use super::message::{BATCH, ToReceiver, ToSender};
+use super::points::{Element, Points, decode_all};
 use super::receiver::check_batch;
 use super::{PsiError, Terms, Variant};
 
@@ -45,11 +45,11 @@ enum Stage {
     Ask,
     Offer,
     Points,
-    Reply(Vec<Element>, Vec<RistrettoPoint>),
+    Reply(Vec<Element>, Points),
     Replies { sent: usize },
     Entries { sent: usize },
     Query,
-    Answer(Element, RistrettoPoint),
+    Answer(Element, Points),
     Done,
 }
 
@@ -168,7 +168,7 @@ impl Sender {
                 (ToReceiver::Replies { elements, proof: None }, next)
             }
             Stage::Entries { sent } => self.entries.batch(*sent),
-            Stage::Answer(query, point) => (self.answer(*query, *point, rng)?, Stage::Done),
+            Stage::Answer(query, point) => (self.answer(*query, point, rng)?, Stage::Done),
             Stage::Ask | Stage::Points | Stage::Query | Stage::Done => return Ok(None),
         };
         self.stage = next;
@@ -192,8 +192,7 @@ impl Sender {
             }
             (Stage::Points, ToSender::Points(elements)) => self.take(elements),
             (Stage::Query, ToSender::Query(query)) => {
-                let point = decode(&query).ok_or(PsiError::Element { index: 0 })?;
-                self.stage = Stage::Answer(query, point);
+                self.stage = Stage::Answer(query, decode_all(&[query])?);
                 Ok(())
             }
             (_, ToSender::Ask { .. } | ToSender::Points(_) | ToSender::Query(_)) => {
@@ -240,12 +239,7 @@ impl Sender {
         Ok(())
     }
 
-    fn reply(
-        &self,
-        from: &[Element],
-        points: &[RistrettoPoint],
-        rng: &mut dyn CryptoRng,
-    ) -> ToReceiver {
+    fn reply(&self, from: &[Element], points: &Points, rng: &mut dyn CryptoRng) -> ToReceiver {
         let elements = self.key.raise(points);
         let (session, public) = (&self.session.digest, &self.key.public());
         let proof = Claim { session, public, from, to: &elements }.prove(&self.key, points, rng);
@@ -255,14 +249,14 @@ impl Sender {
     fn answer(
         &self,
         query: Element,
-        point: RistrettoPoint,
+        point: &Points,
         rng: &mut dyn CryptoRng,
     ) -> Result<ToReceiver, PsiError> {
         let key = self.entries.key.as_ref().ok_or(PsiError::OutOfTurn)?;
-        let element = (point * key.scalar()).compress().0;
+        let to = key.raise(point);
         let (session, public) = (&self.session.digest, &key.public());
-        let claim = Claim { session, public, from: &[query], to: &[element] };
-        Ok(ToReceiver::Answer { element, proof: claim.prove(key, &[point], rng) })
+        let proof = Claim { session, public, from: &[query], to: &to }.prove(key, point, rng);
+        Ok(ToReceiver::Answer { element: to[0], proof })
     }
 }
 
