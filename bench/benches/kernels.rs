@@ -1,21 +1,26 @@
-//! Masks and samples on one thread, by every kernel of this machine, in processor time.
+//! Masks, samples and points on one thread, by every kernel of this machine, in processor time.
 
 use std::slice;
 
 use bench::CpuTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
+use curve25519_dalek::ristretto::RistrettoPoint;
+use curve25519_dalek::scalar::Scalar;
 use nexus_field::Kernel;
+use nexus_field::edwards::Points;
 use nexus_field::gaussian::Sampler;
 use nexus_field::mask::{self, MaskKey, Sign};
 
 /// Coefficients of two million parameters, two to a coefficient.
 const SAMPLES: usize = 500_000;
+const POINTS: usize = 4096;
 const SIZES: [(&str, usize); 2] = [("32 KiB", 8 << 10), ("4 MiB", 1 << 20)];
 
 fn main() {
     let mut criterion = Criterion::default().with_measurement(CpuTime).configure_from_args();
     masks(&mut criterion);
     samples(&mut criterion);
+    points(&mut criterion);
     criterion.final_summary();
 }
 
@@ -61,5 +66,31 @@ fn samples(criterion: &mut Criterion<CpuTime>) {
             bencher.iter(|| sampler.fill(&mut out));
         });
     }
+    group.finish();
+}
+
+/// One number times every point, encoded; curve25519-dalek does the same one by one.
+fn points(criterion: &mut Criterion<CpuTime>) {
+    let mut uniform = vec![[0; 64]; POINTS];
+    for (bytes, index) in uniform.iter_mut().zip(1u64..) {
+        bytes[..8].copy_from_slice(&index.to_le_bytes());
+    }
+    let scalar = Scalar::from_bytes_mod_order([7; 32]);
+    let mut group = criterion.benchmark_group("ristretto255");
+    group.sample_size(20).throughput(Throughput::Elements(POINTS as u64));
+    for kernel in [Kernel::Portable, Kernel::Ifma].into_iter().filter(|x| x.is_available()) {
+        let points = Points::map_with(kernel, &uniform);
+        group.bench_function(format!("{kernel:?}"), |bencher| {
+            bencher.iter(|| points.mul(scalar.as_bytes()).encode());
+        });
+    }
+    let points: Vec<RistrettoPoint> =
+        uniform.iter().map(RistrettoPoint::from_uniform_bytes).collect();
+    group.bench_function("curve25519-dalek", |bencher| {
+        bencher.iter(|| {
+            let products: Vec<RistrettoPoint> = points.iter().map(|x| x * scalar).collect();
+            RistrettoPoint::double_and_compress_batch(&products)
+        });
+    });
     group.finish();
 }

@@ -336,3 +336,17 @@ pub(super) fn affine<L: Lanes>(group: &Group) -> Affine {
     }
     out
 }
+
+/// Sum, difference, difference of three, product, square, canonical form and absolute value.
+#[cfg(test)]
+#[inline(always)]
+pub(super) fn arithmetic<L: Lanes>(a: &Rows, b: &Rows) -> [Rows; 7] {
+    let (a, b): (Fe<L>, Fe<L>) = (Fe::load(a), Fe::load(b));
+    let results =
+        [a.add(b), a.sub(b), a.minus([b, b, b]), a.mul(b), a.square(), a.canonical(), a.abs()];
+    let mut out = [[[0; 8]; 5]; 7];
+    for (result, rows) in results.into_iter().zip(&mut out) {
+        result.store(rows);
+    }
+    out
+}

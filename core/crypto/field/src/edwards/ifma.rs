@@ -12,6 +12,8 @@ use std::arch::x86_64::{
 use super::group::{self, Affine, Digits, Encodings, Group, Uniform};
 use super::lanes::{Lanes, Row};
 use super::limbs;
+#[cfg(test)]
+use super::limbs::Rows;
 use crate::Kernel;
 
 /// Made only by the functions below, on machines that have the instructions.
@@ -96,17 +98,21 @@ impl Lanes for Vector {
 }
 
 macro_rules! vectors {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)*) => {
+    ($($(#[$test:meta])? $name:ident($($arg:ident: $type:ty),*) -> $out:ty;)*) => {
         mod vectors {
+            #[cfg(test)]
+            use super::limbs::Rows;
             use super::{Affine, Digits, Encodings, Group, Row, Uniform, Vector, group};
 
-            $(#[target_feature(enable = "avx512f,avx512ifma")]
+            $($(#[$test])?
+            #[target_feature(enable = "avx512f,avx512ifma")]
             pub(super) fn $name($($arg: $type),*) -> $out {
                 group::$name::<Vector>($($arg),*)
             })*
         }
 
-        $(/// None on machines without the instructions.
+        $($(#[$test])?
+        /// None on machines without the instructions.
         pub(super) fn $name($($arg: $type),*) -> Option<$out> {
             if !Kernel::Ifma.is_available() {
                 return None;

@@ -5,6 +5,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::*;
 
+mod field;
+mod rfc9496;
+
 fn kernels() -> impl Iterator<Item = Kernel> {
     [Kernel::Portable, Kernel::Ifma].into_iter().filter(|kernel| kernel.is_available())
 }
@@ -116,44 +119,5 @@ fn combinations_are_those_of_dalek() {
             let got = Points::map_with(kernel, &input).combine(&weights);
             assert_eq!(got, expected.compress().0, "{kernel:?}, {count}");
         }
-    }
-}
-
-#[test]
-#[ignore = "speed"]
-fn speed() {
-    let input: Vec<[u8; 64]> = random(4096, 9);
-    let time = |name: &str, f: &mut dyn FnMut()| {
-        let cpu = || -> f64 {
-            std::thread::yield_now();
-            let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-            text.split(' ').next().unwrap().parse().unwrap()
-        };
-        let start = cpu();
-        f();
-        println!("{name}: {:.2} us", (cpu() - start) / 1e3 / 4096.0);
-    };
-    let s = Scalar::from_bytes_mod_order([7; 32]);
-    for _ in 0..2 {
-        let mut p = Points::map(&[]);
-        let mut e = vec![];
-        time("map", &mut || p = Points::map(&input));
-        time("mul", &mut || p = p.mul(s.as_bytes()));
-        time("encode", &mut || e = p.encode());
-        time("combine", &mut || {
-            p.combine(&[u128::MAX / 3; 4096]);
-        });
-        time("base", &mut || {
-            Points::mul_base(&[[7; 32]; 4096]);
-        });
-        time("decode", &mut || p = Points::decode(&e).unwrap());
-        let mut p = vec![];
-        let mut e = vec![];
-        time("dalek map", &mut || {
-            p = input.iter().map(RistrettoPoint::from_uniform_bytes).collect()
-        });
-        time("dalek mul", &mut || p = p.iter().map(|p| p * s).collect());
-        time("dalek encode", &mut || e = RistrettoPoint::double_and_compress_batch(&p));
-        time("dalek decode", &mut || p = e.iter().map(|e| e.decompress().unwrap()).collect());
     }
 }
