@@ -19,15 +19,15 @@ pub(super) const IDENTITY: Group = {
 
 /// 1 to 8 times 16^i times the generator in the lanes, for every i below 64: 60 KiB, computed
 /// when first asked for.
-pub(super) fn table() -> &'static [Affine; 64] {
-    static TABLE: OnceLock<Box<[Affine; 64]>> = OnceLock::new();
+pub(super) fn table() -> &'static [Affine] {
+    static TABLE: OnceLock<Vec<Affine>> = OnceLock::new();
     TABLE.get_or_init(|| {
         let kernel = Kernel::detect();
         let (generator, _) = decode(kernel, &[GENERATOR; 8]);
         let weights = digits::of_weights(&[1, 2, 3, 4, 5, 6, 7, 8]);
         let mut multiples = combine(kernel, &[generator], &[weights]);
-        let mut table = Box::new([[[[0; 8]; 5]; 3]; 64]);
-        for entry in table.iter_mut() {
+        let mut table = vec![[[[0; 8]; 5]; 3]; 64];
+        for entry in &mut table {
             // Decoded, they have Z = 1.
             let (decoded, _) = decode(kernel, &encode(kernel, &multiples));
             *entry = affine(kernel, &decoded);

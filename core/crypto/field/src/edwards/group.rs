@@ -184,7 +184,7 @@ fn apart<L: Lanes>([size, sign]: &[Row; 2]) -> [L; 2] {
     [L::load(size), L::load(sign)]
 }
 
-fn rows(limbs: [[u64; 5]; 8]) -> Rows {
+fn rows(limbs: &[[u64; 5]; 8]) -> Rows {
     let mut rows = [[0; 8]; 5];
     for (lane, limbs) in limbs.iter().enumerate() {
         for (row, limb) in rows.iter_mut().zip(limbs) {
@@ -204,7 +204,7 @@ pub(super) fn decode<L: Lanes>(bytes: &Encodings) -> (Group, Row) {
         limbs[lane] = from_bytes(&bytes[lane]);
         top[lane] = u64::from(bytes[lane][31] >> 7);
     }
-    let s: Fe<L> = Fe::load(&rows(limbs));
+    let s: Fe<L> = Fe::load(&rows(&limbs));
     let mut bad = L::load(&top).mask().or(s.is_negative());
     let canonical = s.canonical();
     for i in 0..5 {
@@ -263,7 +263,7 @@ pub(super) fn map<L: Lanes>(bytes: &Uniform) -> Group {
     }
     let mut points = [Point::<L>::identity(); 2];
     for (point, half) in points.iter_mut().zip(halves) {
-        *point = Point::elligator(Fe::load(&rows(half)));
+        *point = Point::elligator(Fe::load(&rows(&half)));
     }
     points[0].add(points[1].addend()).stored()
 }
@@ -295,7 +295,7 @@ pub(super) fn mul<L: Lanes>(group: &Group, digits: &Digits<u64>) -> Group {
 /// The generator times a number for each lane: 64 additions. `base` has the multiples of 16^i
 /// times the generator in its lanes.
 #[inline(always)]
-pub(super) fn mul_base<L: Lanes>(base: &[Affine; 64], digits: &Digits<Row>) -> Group {
+pub(super) fn mul_base<L: Lanes>(base: &[Affine], digits: &Digits<Row>) -> Group {
     let mut sum = Point::<L>::identity();
     for (multiples, digit) in base.iter().zip(digits) {
         sum = sum.add_affine(pick(multiples, apart(digit)));

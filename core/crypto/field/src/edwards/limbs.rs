@@ -14,20 +14,55 @@ pub(super) type Rows = [Row; 5];
 
 pub(super) const ZERO: Limbs = [0; 5];
 pub(super) const ONE: Limbs = [1, 0, 0, 0, 0];
-pub(super) const D: Limbs =
-    [0x34dca135978a3, 0x1a8283b156ebd, 0x5e7a26001c029, 0x739c663a03cbb, 0x52036cee2b6ff];
-pub(super) const SQRT_M1: Limbs =
-    [0x61b274a0ea0b0, 0x0d5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e, 0x2b8324804fc1d];
-pub(super) const SQRT_AD_MINUS_ONE: Limbs =
-    [0x7f6a0497b2e1b, 0x1836f0a97afd2, 0x7d747f6be7638, 0x456079e7e6498, 0x376931bf2b834];
-pub(super) const INVSQRT_A_MINUS_D: Limbs =
-    [0x0fdaa805d40ea, 0x2eb482e57d339, 0x007610274bc58, 0x6510b613dc8ff, 0x786c8905cfaff];
-pub(super) const ONE_MINUS_D_SQ: Limbs =
-    [0x409c1945fc176, 0x719abc6a1fc4f, 0x1c37f90b20684, 0x06bccca55eedf, 0x029072a8b2b3e];
-pub(super) const D_MINUS_ONE_SQ: Limbs =
-    [0x55aaa44ed4d20, 0x59603c3332635, 0x26d3baf4a7928, 0x120a66e6997a9, 0x5968b37af66c2];
-pub(super) const D2: Limbs =
-    [0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977, 0x2406d9dc56dff];
+pub(super) const D: Limbs = [
+    0x0003_4dca_1359_78a3,
+    0x0001_a828_3b15_6ebd,
+    0x0005_e7a2_6001_c029,
+    0x0007_39c6_63a0_3cbb,
+    0x0005_2036_cee2_b6ff,
+];
+pub(super) const SQRT_M1: Limbs = [
+    0x0006_1b27_4a0e_a0b0,
+    0x0000_d5a5_fc8f_189d,
+    0x0007_ef5e_9cbd_0c60,
+    0x0007_8595_a680_4c9e,
+    0x0002_b832_4804_fc1d,
+];
+pub(super) const SQRT_AD_MINUS_ONE: Limbs = [
+    0x0007_f6a0_497b_2e1b,
+    0x0001_836f_0a97_afd2,
+    0x0007_d747_f6be_7638,
+    0x0004_5607_9e7e_6498,
+    0x0003_7693_1bf2_b834,
+];
+pub(super) const INVSQRT_A_MINUS_D: Limbs = [
+    0x0000_fdaa_805d_40ea,
+    0x0002_eb48_2e57_d339,
+    0x0000_0761_0274_bc58,
+    0x0006_510b_613d_c8ff,
+    0x0007_86c8_905c_faff,
+];
+pub(super) const ONE_MINUS_D_SQ: Limbs = [
+    0x0004_09c1_945f_c176,
+    0x0007_19ab_c6a1_fc4f,
+    0x0001_c37f_90b2_0684,
+    0x0000_6bcc_ca55_eedf,
+    0x0000_2907_2a8b_2b3e,
+];
+pub(super) const D_MINUS_ONE_SQ: Limbs = [
+    0x0005_5aaa_44ed_4d20,
+    0x0005_9603_c333_2635,
+    0x0002_6d3b_af4a_7928,
+    0x0001_20a6_6e69_97a9,
+    0x0005_968b_37af_66c2,
+];
+pub(super) const D2: Limbs = [
+    0x0006_9b94_26b2_f159,
+    0x0003_5050_762a_dd7a,
+    0x0003_cf44_c003_8052,
+    0x0006_738c_c740_7977,
+    0x0002_406d_9dc5_6dff,
+];
 const MASK: u64 = (1 << 51) - 1;
 
 /// Eight elements.
@@ -65,16 +100,16 @@ impl<L: Lanes> Fe<L> {
 
     #[inline(always)]
     pub(super) fn store(self, rows: &mut Rows) {
-        for i in 0..5 {
-            self.0[i].store(&mut rows[i]);
+        for (limb, row) in self.0.iter().zip(rows) {
+            limb.store(row);
         }
     }
 
     #[inline(always)]
     pub(super) fn add(self, other: Self) -> Self {
         let mut out = self.0;
-        for i in 0..5 {
-            out[i] = self.0[i].add(other.0[i]);
+        for (out, other) in out.iter_mut().zip(&other.0) {
+            *out = out.add(*other);
         }
         Self(carried(out))
     }
@@ -88,11 +123,11 @@ impl<L: Lanes> Fe<L> {
     #[inline(always)]
     pub(super) fn minus<const N: usize>(self, others: [Self; N]) -> Self {
         let mut out = self.0;
-        for i in 0..5 {
+        for (i, out) in out.iter_mut().enumerate() {
             let limb_of_p = if i == 0 { MASK - 18 } else { MASK };
-            out[i] = out[i].add(L::splat((N as u64 + 1) * limb_of_p));
+            *out = out.add(L::splat((N as u64 + 1) * limb_of_p));
             for other in others {
-                out[i] = out[i].sub(other.0[i]);
+                *out = out.sub(other.0[i]);
             }
         }
         Self(carried(out))
@@ -178,8 +213,8 @@ impl<L: Lanes> Fe<L> {
     #[inline(always)]
     pub(super) fn or_if(self, mask: L, other: Self) -> Self {
         let mut out = self.0;
-        for i in 0..5 {
-            out[i] = out[i].xor(mask.and(out[i].xor(other.0[i])));
+        for (out, other) in out.iter_mut().zip(&other.0) {
+            *out = out.xor(mask.and(out.xor(*other)));
         }
         Self(out)
     }

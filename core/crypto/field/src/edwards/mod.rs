@@ -39,7 +39,7 @@ macro_rules! each_kernel {
             encode(group: &Group) -> Encodings;
             map(bytes: &Uniform) -> Group;
             mul(group: &Group, digits: &Digits<u64>) -> Group;
-            mul_base(base: &[Affine; 64], digits: &Digits<Row>) -> Group;
+            mul_base(base: &[Affine], digits: &Digits<Row>) -> Group;
             combine(groups: &[Group], digits: &[Digits<Row>]) -> Group;
             add(a: &Group, b: &Group) -> Group;
             affine(group: &Group) -> Affine;

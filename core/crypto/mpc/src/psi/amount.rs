@@ -6,7 +6,7 @@ use nexus_types::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::group::PsiKey;
-use super::points::{Element, Engine, decode, decode_all, encode_doubles};
+use super::points::{Element, Engine, decode, encode_doubles};
 use super::{BATCH, PsiError};
 
 /// Points encoded together.
@@ -38,12 +38,13 @@ pub(super) fn encrypt(
 pub(super) struct Sum([RistrettoPoint; 2]);
 
 impl Sum {
-    /// Adds ciphertexts, or names one that is none.
-    pub(super) fn add(&mut self, ciphertexts: &[[Element; 2]]) -> Result<(), PsiError> {
+    /// Adds ciphertexts, or says the place of one that is none.
+    pub(super) fn add(&mut self, ciphertexts: &[[Element; 2]]) -> Result<(), usize> {
         let half = |half: usize| -> Vec<Element> {
             ciphertexts.iter().map(|ciphertext| ciphertext[half]).collect()
         };
-        let (first, second) = (decode_all(&half(0))?, decode_all(&half(1))?);
+        let engine = Engine::detect();
+        let (first, second) = (engine.decode(&half(0))?, engine.decode(&half(1))?);
         self.0[0] += first.sum();
         self.0[1] += second.sum();
         Ok(())

@@ -44,21 +44,19 @@ impl Engine {
         }
     }
 
-    /// The elements of a message, none of which may be the identity.
-    pub(super) fn decode(self, elements: &[Element]) -> Result<Points, PsiError> {
+    /// The elements with these encodings, or the place of the first that is none, or the identity.
+    pub(super) fn decode(self, elements: &[Element]) -> Result<Points, usize> {
         match self {
             Self::Vectors => {
                 let decoded = edwards::Points::decode(elements);
                 let valid = decoded.as_ref().err().map_or(elements.len(), |index| *index);
                 let identity = elements[..valid].iter().position(|element| *element == [0; 32]);
-                let refused = |index| PsiError::Element { index };
-                identity.map_or(Ok(()), |index| Err(refused(index)))?;
-                decoded.map(Points::Vectors).map_err(refused)
+                identity.map_or(Ok(()), Err)?;
+                decoded.map(Points::Vectors)
             }
             Self::Single => {
                 let decoded = elements.iter().enumerate();
-                let decoded = decoded
-                    .map(|(index, element)| decode(element).ok_or(PsiError::Element { index }));
+                let decoded = decoded.map(|(index, element)| decode(element).ok_or(index));
                 decoded.collect::<Result<_, _>>().map(Points::Single)
             }
         }
@@ -120,7 +118,7 @@ impl Points {
 
 /// The elements of a message, none of which may be the identity.
 pub(super) fn decode_all(elements: &[Element]) -> Result<Points, PsiError> {
-    Engine::detect().decode(elements)
+    Engine::detect().decode(elements).map_err(|index| PsiError::Element { index })
 }
 
 /// The encodings of 2·P.
@@ -180,7 +178,7 @@ mod tests {
                 elements[19] = if index == 12 { no_square } else { elements[19] };
                 for engine in ENGINES {
                     let refused = engine.decode(&elements).map(|_| ());
-                    assert_eq!(refused, Err(PsiError::Element { index }), "{engine:?}");
+                    assert_eq!(refused, Err(index), "{engine:?}");
                 }
             }
         }

@@ -330,10 +330,8 @@ impl Matching {
     /// Adds the numbers of entries, each with its place in the message.
     fn add(&mut self, found: &[(usize, [Element; 2])]) -> Result<(), PsiError> {
         let ciphertexts: Vec<[Element; 2]> = found.iter().map(|(_, amount)| *amount).collect();
-        self.sum.add(&ciphertexts).map_err(|error| match error {
-            PsiError::Element { index } => PsiError::Element { index: found[index].0 },
-            other => other,
-        })
+        let added = self.sum.add(&ciphertexts);
+        added.map_err(|place| PsiError::Element { index: found[place].0 })
     }
 }
 

@@ -90,13 +90,13 @@ fn operations_are_those_of_the_field_and_of_every_kernel() {
                 assert_eq!(arithmetic(kernel, a, b), plain, "{kernel:?}");
             }
             for i in 0..8 {
-                check(lane(a, i), lane(b, i), plain.map(|rows| lane(&rows, i)));
+                check(lane(a, i), lane(b, i), &plain.map(|rows| lane(&rows, i)));
             }
         }
     }
 }
 
-fn check(a: [u64; 5], b: [u64; 5], results: [[u64; 5]; 7]) {
+fn check(a: [u64; 5], b: [u64; 5], results: &[[u64; 5]; 7]) {
     let (x, y) = (Number::of(a), Number::of(b));
     let minus = y.neg();
     let thrice = minus.add(minus).add(minus);
@@ -154,7 +154,7 @@ fn digits_make_up_their_number() {
     for (number, place) in numbers.iter().zip(0..) {
         let each = digits::each(number);
         let mut sum = Number::ZERO;
-        for (digit, i) in each.iter().zip(0..).rev() {
+        for (digit, i) in each.iter().zip(0..64).rev() {
             let [size, sign] = *digit;
             assert!(size <= 8 && (sign == 0 || sign == u64::MAX), "{digit:?}");
             let size = Number([size.into(), 0]);
