@@ -43,6 +43,15 @@
 //! for the sender; 32 B + 32 B per receiver's item and 16 B (sums: 80 B) per sender's item on the
 //! wire. Messages hold at most [`BATCH`] items, so that both sides stream.
 //!
+//! Machines with AVX-512 IFMA compute with eight elements at a time ([`nexus_field::edwards`]), all
+//! others one by one, with curve25519-dalek; the messages are the same. Processor time of a side,
+//! in seconds, for 100,000 items each (Xeon, one core; receiver and sender):
+//!
+//! | | items | count | sum |
+//! |---|---|---|---|
+//! | eight at a time | 4.2, 3.7 | 3.2, 3.4 | 3.8, 4.0 |
+//! | one by one | 14.5, 13.9 | 12.6, 12.6 | 12.3, 19.5 |
+//!
 //! ```
 //! use nexus_mpc::psi::{Outcome, PsiKey, Receiver, Sender, Terms, Variant};
 //! use nexus_types::Digest;
