@@ -57,6 +57,31 @@ fn products_are_those_of_dalek() {
 }
 
 #[test]
+fn numbers_need_not_be_reduced() {
+    let mut order = (-Scalar::ONE).to_bytes();
+    order[0] += 1;
+    let mut numbers = vec![order, [0xff; 32], [0x88; 32]];
+    numbers.extend(random(5, 6));
+    for number in numbers {
+        // The top bit is ignored.
+        let mut low = number;
+        low[31] &= 0x7f;
+        let scalar = Scalar::from_bytes_mod_order(low);
+        let input = uniform();
+        let expected: Vec<Element> = input
+            .iter()
+            .map(|x| (RistrettoPoint::from_uniform_bytes(x) * scalar).compress().0)
+            .collect();
+        let base = RistrettoPoint::mul_base(&scalar).compress().0;
+        for kernel in kernels() {
+            let points = Points::map_with(kernel, &input);
+            assert_eq!(points.mul(&number).encode(), expected, "{kernel:?}");
+            assert_eq!(Points::mul_base_with(kernel, &[number]).encode(), [base], "{kernel:?}");
+        }
+    }
+}
+
+#[test]
 fn what_dalek_refuses_is_refused() {
     let mut input: Vec<Element> = random(200, 3);
     for (bytes, i) in input.iter_mut().zip(0u32..) {
