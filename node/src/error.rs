@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
+use nexus_audit::{AuditError, Figure};
 use nexus_learning::LearningError;
 use nexus_models::ModelError;
 use nexus_models::data::DataError;
@@ -60,6 +61,17 @@ pub enum NodeError {
     #[error(transparent)]
     #[diagnostic(code(nexus::budget))]
     Budget(#[from] BudgetError),
+    /// An attack could not be made.
+    #[error(transparent)]
+    #[diagnostic(code(nexus::audit))]
+    Attack(#[from] AuditError),
+    /// An attack reached more than the job allows.
+    #[error("the job does not keep its limits: {}", named(broken))]
+    #[diagnostic(code(nexus::audit))]
+    Audit {
+        /// The figures that are too high.
+        broken: Vec<Figure>,
+    },
     /// A key cannot be made or used.
     #[error(transparent)]
     #[diagnostic(code(nexus::key))]
@@ -239,6 +251,7 @@ impl NodeError {
             | Self::Vault(_)
             | Self::Record { .. }
             | Self::OtherModel { .. }
+            | Self::Audit { .. }
             | Self::OtherJob { .. } => REJECTED,
 
             Self::Job(_)
@@ -246,6 +259,7 @@ impl NodeError {
             | Self::Model(_)
             | Self::Budget(_)
             | Self::Overlap(_)
+            | Self::Attack(_)
             | Self::Plan(_)
             | Self::File { .. }
             | Self::Json { .. }
@@ -256,6 +270,10 @@ impl NodeError {
             | Self::Toml { .. } => USAGE,
         }
     }
+}
+
+fn named(figures: &[Figure]) -> String {
+    figures.iter().map(|figure| figure.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// The most bytes of a text file that are read.

@@ -146,6 +146,20 @@ pub enum Figure {
     Epsilon,
 }
 
+impl Figure {
+    /// Its name, for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LossThreshold => "area of the loss threshold",
+            Self::Rmia => "area of RMIA",
+            Self::Lira => "area of LiRA",
+            Self::Ceiling => "area that the claim allows",
+            Self::Rebuilt => "share of rows rebuilt",
+            Self::Epsilon => "lower bound of epsilon",
+        }
+    }
+}
+
 impl Report {
     /// Whether every figure keeps its limit.
     pub fn passed(&self) -> bool {

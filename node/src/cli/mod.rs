@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod budget;
 mod config;
 mod data;
@@ -82,6 +83,8 @@ enum Command {
     /// Check what a job did
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Attack what a job trains and sends, and hold the outcome against what it promises
+    Audit(audit::AuditArgs),
     /// Keep the privacy budget of a data set, or ask what a plan would cost
     #[command(subcommand)]
     Budget(budget::BudgetCommand),
@@ -164,6 +167,7 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<(), NodeError> {
         Command::Run(args) => run::run(&context()?, &args),
         Command::New(args) => new::new(&context()?, &args),
         Command::Job(command) => job::job(&context()?, &command),
+        Command::Audit(args) => audit::audit(&context()?, &args),
         Command::Budget(command) => budget::budget(&context()?, &command),
         Command::Data(command) => data::data(&context()?, &command),
         Command::Key(command) => key::key(&context()?, &command),

@@ -19,11 +19,23 @@ impl JobFile {
         self.check_model()?;
         self.check_training()?;
         self.check_aggregation()?;
-        self.check_privacy()
+        self.check_privacy()?;
+        self.check_audit()
     }
 
     pub(super) fn refuse(&self, key: &[&str], message: impl AsRef<str>) -> Result<(), JobProblem> {
         Err(self.problem(key, message.as_ref(), None))
+    }
+
+    fn check_audit(&self) -> Result<(), JobProblem> {
+        let audit = &self.job.audit;
+        for (key, value) in [("auc", audit.auc), ("rebuilt", audit.rebuilt)] {
+            if let Some(value) = value.filter(|value| !(0.0..=1.0).contains(value)) {
+                let message = format!("{key} is {value}, it must be from 0 to 1");
+                return self.refuse(&["audit", key], message);
+            }
+        }
+        Ok(())
     }
 
     fn check_identity(&self) -> Result<(), JobProblem> {

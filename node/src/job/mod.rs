@@ -44,6 +44,27 @@ pub struct Job {
     /// What is promised about rows; nothing if it is not there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub privacy: Option<PrivacySection>,
+    /// What attacks may reach at most.
+    #[serde(default, skip_serializing_if = "AuditSection::is_empty")]
+    pub audit: AuditSection,
+}
+
+/// `[audit]`: limits that `nexus audit` holds its figures against, beside what the job promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditSection {
+    /// The area under the curve of every membership attack, less two standard errors; 0.55 for a job
+    /// with `[privacy]` if not set.
+    pub auc: Option<f64>,
+    /// The share of rows that are rebuilt from what the coordinator sees; 0 for a job with
+    /// `[privacy]` if not set.
+    pub rebuilt: Option<f64>,
+}
+
+impl AuditSection {
+    const fn is_empty(&self) -> bool {
+        self.auc.is_none() && self.rebuilt.is_none()
+    }
 }
 
 /// `[job]`

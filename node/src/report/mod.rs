@@ -10,6 +10,7 @@
 //! writer that escapes markup and takes out control and direction characters, so the page says
 //! what the summary says and does nothing else.
 
+pub mod audit;
 mod chart;
 mod markup;
 mod owners;
@@ -55,7 +56,7 @@ pub fn html(summary: &Summary, extra: &Extra<'_>) -> String {
     let mut page = Markup::default();
     page.literal("<!DOCTYPE html>\n");
     page.element("html", &[("lang", &"en")], |page| {
-        head(page, summary);
+        head(page, &summary.job);
         page.element("body", &[], |page| {
             page.element("main", &[], |page| {
                 header(page, summary, extra);
@@ -80,7 +81,7 @@ pub fn html(summary: &Summary, extra: &Extra<'_>) -> String {
     page.finish()
 }
 
-fn head(page: &mut Markup, summary: &Summary) {
+fn head(page: &mut Markup, title: &str) {
     page.element("head", &[], |page| {
         page.leaf("meta", &[("charset", &"utf-8")]);
         page.leaf("meta", &[("http-equiv", &"Content-Security-Policy"), ("content", &POLICY)]);
@@ -90,7 +91,7 @@ fn head(page: &mut Markup, summary: &Summary) {
         );
         page.leaf("meta", &[("name", &"color-scheme"), ("content", &"light dark")]);
         page.leaf("meta", &[("name", &"referrer"), ("content", &"no-referrer")]);
-        page.tag("title", &[], format!("{} · Cipher Nexus", summary.job));
+        page.tag("title", &[], format!("{title} · Cipher Nexus"));
         page.element("style", &[], |page| page.literal(include_str!("style.css")));
     });
 }

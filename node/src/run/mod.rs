@@ -4,6 +4,7 @@
 //! on from there and ends with the same bytes as one that was not; with noise, which follows from
 //! no seed, it ends with the same promise.
 
+pub mod audit;
 mod baseline;
 mod budgets;
 mod document;
