@@ -3,6 +3,7 @@
 use cipher_nexus::summary::Summary;
 
 use crate::nexus::{Scratch, accuracy};
+use crate::resume::kill_after;
 
 /// A quick private job on the digits, with more lines under `[privacy]`.
 fn job(rounds: u32, more: &str) -> String {
@@ -121,4 +122,40 @@ fn a_sweep_shows_what_privacy_costs() {
     assert!(point(0, "spent") <= 0.2 && point(1, "spent") <= 100.0, "{found}");
     let said = scratch.succeed(&sweep);
     assert!(said.contains("accuracy") && said.contains('█'), "{said}");
+}
+
+#[test]
+fn a_killed_run_goes_on_with_what_it_has_paid_for() {
+    let scratch = Scratch::new();
+    scratch.write("job.toml", job(12, ""));
+    kill_after(&scratch, &["run", "job.toml", "--no-baselines"], 3);
+    let said = scratch.succeed(&["run", "--json", "--resume", "quick-1"]);
+    let summary: Summary = serde_json::from_str(&said).unwrap();
+    assert!(summary.resumed_from.is_some_and(|round| round >= 3), "{:?}", summary.resumed_from);
+    assert_eq!(summary.rounds.len(), 12);
+    assert!(summary.privacy.unwrap().spent < 3.0);
+    // The plan was booked once, and settled.
+    let budget = "runs/quick-1/budgets/owner-0.budget";
+    let shown = scratch.succeed(&["budget", "history", "--json", budget]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown.to_string().matches("\"purpose\"").count(), 1, "{shown}");
+}
+
+#[test]
+fn an_audit_holds_a_job_against_its_promise() {
+    let scratch = Scratch::new();
+    scratch.write("job.toml", job(5, ""));
+    let few = ["--shadows", "4", "--targets", "2", "--canaries", "300", "--json"];
+    let said = scratch.succeed(&[&["audit", "job.toml"], &few[..]].concat());
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(report["claim"]["epsilon"].as_f64().unwrap() > 2.9, "{}", report["claim"]);
+    assert_eq!(report["leakage"]["closed"], 0.0);
+    // The same job without noise, held to a limit that it cannot keep.
+    let limited = job(5, "") + "[audit]\nauc = 0.1\n";
+    scratch.write("limited.toml", limited);
+    let plain = ["audit", "limited.toml", "--no-privacy", "--html", "audit.html"];
+    let said = scratch.nexus(&[&plain[..], &few[..]].concat());
+    assert_eq!(said.status.code(), Some(3));
+    let page = String::from_utf8(scratch.read("audit.html")).unwrap();
+    assert!(page.contains("<polyline") && page.contains("broken"));
 }

@@ -28,7 +28,7 @@ coordinator = { crash = 0.1 }
 ";
 
 /// Kills a run with SIGKILL once it has said `rounds` times that a round was closed.
-fn kill_after(scratch: &Scratch, arguments: &[&str], rounds: u64) {
+pub(crate) fn kill_after(scratch: &Scratch, arguments: &[&str], rounds: u64) {
     let mut child = scratch
         .command(&[arguments, &["-v", "--no-progress"]].concat())
         .stdout(Stdio::null())
