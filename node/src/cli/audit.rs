@@ -84,6 +84,12 @@ fn job(context: &Context, args: &AuditArgs) -> Result<(JobFile, u64), NodeError>
     Ok((if args.no_privacy { job.without_privacy() } else { job }, seed))
 }
 
+fn imprint(share: Option<f64>) -> String {
+    share.map_or_else(String::new, |share| {
+        format!(", {:.1} % by a coordinator that plants an imprint layer", 100.0 * share)
+    })
+}
+
 fn text(report: &Report) -> String {
     let mut text = String::new();
     let _ = match report.claim {
@@ -116,9 +122,9 @@ fn text(report: &Report) -> String {
         let rows = leak.view.owners * leak.view.rows;
         let _ = writeln!(
             text,
-            "\nleakage     of {name}, {rows} rows: {:.1} % rebuilt, {:.1} % with an imprint layer",
+            "\nleakage     of {name}, {rows} rows: {:.1} % rebuilt{}",
             100.0 * leak.honest(),
-            100.0 * leak.imprint.unwrap_or_default()
+            imprint(leak.imprint)
         );
     }
     if let Some(canaries) = &report.canaries {
