@@ -4,6 +4,7 @@
 
 mod aggregation;
 mod cpu;
+mod private;
 mod psi;
 
 pub use aggregation::{SecureSum, Size, SumBenchError};
@@ -13,8 +14,11 @@ use nexus_learning::{
 };
 use nexus_models::data::{DataError, DataTargets, Dataset};
 use nexus_models::{Mode, ModelError, ModelSpec, Network, Targets, Weights, Workspace};
+use nexus_privacy::flow::FlowError;
+use nexus_privacy::mechanisms::MechanismError;
 use nexus_training::{LocalResult, LocalTask, TaskId};
 use nexus_types::{Round, Seed};
+pub use private::{Noise, PrivateSteps};
 pub use psi::intersect;
 
 const SIDE: usize = 28;
@@ -33,6 +37,12 @@ pub enum BenchError {
     /// Training failed.
     #[error(transparent)]
     Learning(#[from] LearningError),
+    /// A mechanism has no answer.
+    #[error(transparent)]
+    Mechanism(#[from] MechanismError),
+    /// A stage is not reached.
+    #[error(transparent)]
+    Flow(#[from] FlowError),
 }
 
 /// `rows` images of 28 x 28 pixels: one of ten prototypes each, with noise.

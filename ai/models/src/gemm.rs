@@ -28,11 +28,6 @@ impl<'a, T> Matrix<'a, T> {
         Self { rows: self.columns, columns: self.rows, transposed: !self.transposed, ..self }
     }
 
-    /// How many columns there are.
-    pub(crate) const fn columns(&self) -> usize {
-        self.columns
-    }
-
     /// Distance between rows and between columns.
     fn strides(&self) -> (usize, usize) {
         if self.transposed { (1, self.rows) } else { (self.columns, 1) }

@@ -33,6 +33,8 @@ pub trait Real:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
+    /// The largest relative error of rounding: 2^-24 or 2^-53.
+    const ROUNDING: Self;
 
     /// The number nearest to `value`.
     fn of(value: f64) -> Self;
@@ -63,6 +65,7 @@ macro_rules! real {
         impl Real for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const ROUNDING: Self = $type::EPSILON / 2.0;
 
             #[inline]
             fn of(value: f64) -> Self {

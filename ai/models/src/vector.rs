@@ -9,15 +9,26 @@ const LANES: usize = 16;
 
 /// Evaluates an expression compiled for this machine: for AVX-512, AVX2, or what the program was
 /// built for. A macro, because only code that is inlined here is compiled so.
+///
+/// The closure moves a value, so that it can be called once only: one that could be called again would be
+/// called through a shim, which need not be inlined.
 macro_rules! wide {
-    ($body:expr) => {
+    ($body:expr) => {{
+        let once = $crate::vector::Once;
         pulp::Arch::new().dispatch(
             #[inline(always)]
-            || $body,
+            || {
+                let _once = once;
+                $body
+            },
         )
-    };
+    }};
 }
 pub(crate) use wide;
+
+/// Something to move.
+#[derive(Debug)]
+pub(crate) struct Once;
 
 /// The sum of the products.
 #[expect(clippy::inline_always, reason = "only inlined code is compiled for wide vectors")]

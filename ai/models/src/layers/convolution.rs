@@ -6,8 +6,8 @@ use super::outer::{self, Rows};
 use super::window::Window;
 use super::{Backward, Batch, Kept, Layer, Place, Scratch, Weighted, kaiming, linear};
 use crate::gemm::Old;
-use crate::vector::{sized, wide};
-use crate::{ModelError, Real};
+use crate::vector::{add, sized, wide};
+use crate::{ModelError, Real, Weights};
 
 /// Values in the columns of one group of examples: what stays in a level-two cache.
 const GROUP_VALUES: usize = 1 << 17;
@@ -58,9 +58,32 @@ impl Conv2d {
         self.window.positions() * self.window.area()
     }
 
-    /// Examples whose columns are made at once.
+    /// Examples whose columns are made at once: a power of two, so that runs are made of groups, or
+    /// groups of runs.
     fn group(&self) -> usize {
-        (GROUP_VALUES / self.columns()).max(1)
+        1 << (GROUP_VALUES / self.columns()).max(1).ilog2()
+    }
+
+    /// Adds the gradient of W, run by run: the groups of a run first to `run`.
+    fn add_in_runs<T: Real>(
+        &self,
+        batch: Batch<'_, T>,
+        delta: &[T],
+        weight: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        let positions = self.window.positions();
+        let mut run = vec![T::ZERO; weight.len()];
+        let (per_run, last) =
+            ((outer::RUN / self.group()).max(1), batch.examples.div_ceil(self.group()));
+        for (number, (images, delta)) in (1..).zip(self.groups(batch.input, delta)) {
+            let columns = self.unfold(images, &mut scratch.columns, &mut scratch.image);
+            outer::add_in_runs(delta, columns, positions, &mut run, &mut scratch.products);
+            if number % per_run == 0 || number == last {
+                wide!(add(weight, &run));
+                run.fill(T::ZERO);
+            }
+        }
     }
 
     /// Makes the columns of a group of images.
@@ -206,10 +229,15 @@ impl<T: Real> Layer<T> for Conv2d {
     ) {
         let (weight, bias) = gradient.split_at_mut(self.weights());
         weight.fill(T::ZERO);
-        for (images, delta) in self.groups(batch.input, weighted.delta) {
-            let columns = self.unfold(images, &mut scratch.columns, &mut scratch.image);
-            outer::sum(delta, columns, weighted.factor, Old::Kept, weight);
+        if matches!(weighted.weights, Weights::PerExample(_)) {
+            self.add_in_runs(batch, weighted.delta, weight, scratch);
+        } else {
+            for (images, delta) in self.groups(batch.input, weighted.delta) {
+                let columns = self.unfold(images, &mut scratch.columns, &mut scratch.image);
+                outer::sum(delta, columns, weighted.factor, Old::Kept, weight);
+            }
         }
-        outer::sum_rows(Rows { data: weighted.delta, width: self.channels }, weighted.factor, bias);
+        let delta = Rows { data: weighted.delta, width: self.channels };
+        outer::sum_rows(delta, self.window.positions(), weighted.factor, bias);
     }
 }

@@ -5,7 +5,7 @@ use nexus_types::SeededRng;
 use super::outer::{self, Rows};
 use super::{Backward, Batch, Kept, Layer, Place, Scratch, Weighted, kaiming};
 use crate::gemm::{Matrix, MatrixMut, Old, multiply};
-use crate::{ModelError, Real};
+use crate::{ModelError, Real, Weights};
 
 /// y = Wx + b at every position. Parameters: W `[outputs, inputs]`, then b `[outputs]`.
 #[derive(Debug)]
@@ -99,13 +99,19 @@ impl<T: Real> Layer<T> for Linear {
         weighted: Weighted<'_, T>,
         gradient: &mut [T],
         _kept: &Kept<T>,
-        _scratch: &mut Scratch<T>,
+        scratch: &mut Scratch<T>,
     ) {
         let (delta, input) = (self.of_output(weighted.delta), self.of_input(batch.input));
         let (weight, bias) = gradient.split_at_mut(self.weights());
-        outer::sum(delta, input, weighted.factor, Old::Dropped, weight);
+        match weighted.weights {
+            Weights::Uniform(_) => outer::sum(delta, input, weighted.factor, Old::Dropped, weight),
+            Weights::PerExample(_) => {
+                weight.fill(T::ZERO);
+                outer::add_in_runs(delta, input, self.positions, weight, &mut scratch.products);
+            }
+        }
         if self.bias {
-            outer::sum_rows(delta, weighted.factor, bias);
+            outer::sum_rows(delta, self.positions, weighted.factor, bias);
         }
     }
 }

@@ -6,7 +6,7 @@ use super::outer::{self, Rows};
 use super::{Backward, Batch, Kept, Layer, Place, Scratch, Weighted, kaiming, linear, weigh};
 use crate::gemm::{Matrix, MatrixMut, Old, multiply};
 use crate::vector::sized;
-use crate::{Base, ModelError, Real};
+use crate::{Base, ModelError, Real, Weights};
 
 /// y = Wx + b + B u with u = (alpha / rank) A x (Hu et al. 2021).
 ///
@@ -190,8 +190,15 @@ impl<T: Real> Layer<T> for LoraLinear<T> {
         let (hidden, slope) = self.kept(batch, kept);
         let input = Rows { data: batch.input, width: self.inputs };
         let delta = Rows { data: weighted.delta, width: self.outputs };
-        outer::sum(delta, hidden, weighted.factor, Old::Dropped, up);
-        let (slope, factor) = weigh(slope.data, weighted.weights, &mut scratch.products);
-        outer::sum(Rows { data: slope, width: self.rank }, input, factor, Old::Dropped, down);
+        if matches!(weighted.weights, Weights::Uniform(_)) {
+            outer::sum(delta, hidden, weighted.factor, Old::Dropped, up);
+            outer::sum(slope, input, weighted.factor, Old::Dropped, down);
+            return;
+        }
+        (up.fill(T::ZERO), down.fill(T::ZERO));
+        outer::add_in_runs(delta, hidden, self.positions, up, &mut scratch.products);
+        let (slope, _) = weigh(slope.data, weighted.weights, &mut scratch.columns);
+        let slope = Rows { data: slope, width: self.rank };
+        outer::add_in_runs(slope, input, self.positions, down, &mut scratch.products);
     }
 }

@@ -24,7 +24,8 @@ impl<'a, T: Real> Rows<'a, T> {
     }
 }
 
-/// Adds |Σₜ aₜ ⊗ bₜ|² of each example to `norms`, by whichever of three ways is cheapest.
+/// Adds |Σₜ aₜ ⊗ bₜ|² of each example to `norms`, by whichever of three ways is cheapest, and a bound
+/// on what rounding and underflow may have taken from it: who clips by a norm relies on it.
 ///
 /// * One position: |a|² |b|² (Goodfellow 2015, arXiv:1510.01799).
 /// * Few positions, 2 t² < width(a) width(b): Σₜᵤ (aₜ·aᵤ)(bₜ·bᵤ), from two t x t Gram
@@ -43,7 +44,7 @@ pub(crate) fn add_norms_sq<T: Real>(
     if positions == 1 {
         wide!({
             for ((norm, a), b) in norms.iter_mut().zip(a.examples(1)).zip(b.examples(1)) {
-                *norm += sum_sq(a.data) * sum_sq(b.data);
+                *norm += (sum_sq(a.data) + tiny(a)) * (sum_sq(b.data) + tiny(b));
             }
         });
         return;
@@ -52,32 +53,59 @@ pub(crate) fn add_norms_sq<T: Real>(
     let len = if gram { 2 * positions * positions } else { a.width * b.width };
     let products = sized(products, len);
     for ((norm, a), b) in norms.iter_mut().zip(a.examples(positions)).zip(b.examples(positions)) {
-        let (a, b) = (a.matrix(), b.matrix());
-        *norm +=
-            if gram { gram_product(a, b, positions, products) } else { squared(a, b, products) };
+        let sizes = wide!((sum_sq(a.data) + tiny(a), sum_sq(b.data) + tiny(b)));
+        *norm += if gram {
+            gram_product(a, b, positions, products) + gram_error(sizes, (a, b), positions)
+        } else {
+            squared(a, b, products, product_error(sizes, positions))
+        };
     }
 }
 
+/// What underflow may take from the sum of the squares of these rows, or from a product of two of
+/// them.
+#[expect(clippy::inline_always, reason = "only inlined code is compiled for wide vectors")]
+#[inline(always)]
+fn tiny<T: Real>(rows: Rows<'_, T>) -> T {
+    T::of(rows.data.len() as f64 * f64::from(f32::from_bits(1)))
+}
+
+/// A bound on the error of a product of two Gram matrices of rows whose squares sum up to `sizes`.
+fn gram_error<T: Real>(sizes: (T, T), (a, b): (Rows<'_, T>, Rows<'_, T>), positions: usize) -> T {
+    let terms = T::of((a.width + b.width + positions * positions) as f64);
+    let lost = T::of(positions as f64) * (tiny(a) * sizes.1 + tiny(b) * sizes.0);
+    terms * T::ROUNDING * sizes.0 * sizes.1 + lost
+}
+
+/// A bound on how far the gradient of one example, as it is computed, is from the true one; twice,
+/// for it is computed once to be measured and once to be added.
+#[expect(clippy::inline_always, reason = "only inlined code is compiled for wide vectors")]
+#[inline(always)]
+fn product_error<T: Real>(sizes: (T, T), positions: usize) -> T {
+    T::of(2.0 * positions as f64) * T::ROUNDING * sizes.0.sqrt() * sizes.1.sqrt()
+}
+
 fn gram_product<T: Real>(
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
+    a: Rows<'_, T>,
+    b: Rows<'_, T>,
     positions: usize,
     products: &mut [T],
 ) -> T {
     let (of_a, of_b) = products.split_at_mut(positions * positions);
-    for (gram, rows) in [(&mut *of_a, a), (&mut *of_b, b)] {
+    for (gram, rows) in [(&mut *of_a, a.matrix()), (&mut *of_b, b.matrix())] {
         multiply(MatrixMut::new(gram, positions, positions), Old::Dropped, T::ONE, rows, rows.t());
     }
     wide!(dot(of_a, of_b))
 }
 
-fn squared<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, product: &mut [T]) -> T {
-    let out = MatrixMut::new(product, a.columns(), b.columns());
-    multiply(out, Old::Dropped, T::ONE, a.t(), b);
-    wide!(sum_sq(product))
+fn squared<T: Real>(a: Rows<'_, T>, b: Rows<'_, T>, product: &mut [T], error: T) -> T {
+    sum(a, b, T::ONE, Old::Dropped, product);
+    let norm = wide!(sum_sq(product)).sqrt() + error;
+    norm * norm
 }
 
-/// Adds |Σₜ aₜ|² of each example to `norms`: the gradient of a bias.
+/// Adds |Σₜ aₜ|² of each example to `norms`: the gradient of a bias; with a bound on what rounding may
+/// have taken from it.
 pub(crate) fn add_sum_norms_sq<T: Real>(
     a: Rows<'_, T>,
     positions: usize,
@@ -90,14 +118,44 @@ pub(crate) fn add_sum_norms_sq<T: Real>(
             *norm += if positions == 1 {
                 sum_sq(a.data)
             } else {
-                sum.fill(T::ZERO);
-                for row in a.data.chunks_exact(a.width) {
-                    add(sum, row);
-                }
-                sum_sq(sum)
+                // |Σₜ aₜ| may be far less than what is summed: as with a product.
+                sum_of_rows(a.data, sum);
+                let sizes = (sum_sq(a.data), T::of(positions as f64));
+                let norm = sum_sq(sum).sqrt() + product_error(sizes, positions);
+                norm * norm
             };
         }
     });
+}
+
+/// Examples that are summed by themselves where each has a weight of its own: what one of them moves
+/// the rounding of others by is bounded by the square of this number.
+pub(crate) const RUN: usize = 32;
+
+/// Adds aₜ ⊗ bₜ of all examples to `gradient`, run by run. With several positions each example is
+/// one product, so that what cancels within it does not move the rounding of others.
+pub(crate) fn add_in_runs<T: Real>(
+    a: Rows<'_, T>,
+    b: Rows<'_, T>,
+    positions: usize,
+    gradient: &mut [T],
+    products: &mut Vec<T>,
+) {
+    let runs = a.data.chunks(RUN * positions * a.width);
+    for (of_a, of_b) in runs.zip(b.data.chunks(RUN * positions * b.width)) {
+        let (a, b) = (Rows { data: of_a, ..a }, Rows { data: of_b, ..b });
+        if positions == 1 {
+            sum(a, b, T::ONE, Old::Kept, gradient);
+            continue;
+        }
+        let run = sized(products, gradient.len());
+        let mut old = Old::Dropped;
+        for (a, b) in a.examples(positions).zip(b.examples(positions)) {
+            sum(a, b, T::ONE, old, run);
+            old = Old::Kept;
+        }
+        wide!(add(gradient, run));
+    }
 }
 
 /// Writes Σₜ `factor` aₜ ⊗ bₜ over all examples to `gradient`, or adds it.
@@ -113,21 +171,118 @@ pub(crate) fn sum<T: Real>(
 
 /// Writes Σₜ `factor` aₜ over all examples to `gradient`.
 ///
-/// Each run of rows is summed by itself first, which keeps the rounding error of long sums small.
-pub(crate) fn sum_rows<T: Real>(a: Rows<'_, T>, factor: T, gradient: &mut [T]) {
-    const RUN: usize = 64;
-    let mut part = vec![T::ZERO; a.width];
+/// Each example is summed by itself, and each run of examples, which keeps the rounding error of long
+/// sums small.
+pub(crate) fn sum_rows<T: Real>(a: Rows<'_, T>, positions: usize, factor: T, gradient: &mut [T]) {
+    let mut parts = vec![T::ZERO; 2 * a.width];
+    let (run, own) = parts.split_at_mut(a.width);
     wide!({
         gradient.fill(T::ZERO);
-        for run in a.data.chunks(RUN * a.width) {
-            part.fill(T::ZERO);
-            for row in run.chunks_exact(a.width) {
-                add(&mut part, row);
+        for examples in a.data.chunks(RUN * positions * a.width) {
+            run.fill(T::ZERO);
+            for example in examples.chunks_exact(positions * a.width) {
+                sum_of_rows(example, own);
+                add(run, own);
             }
-            add(&mut *gradient, &part);
+            add(gradient, run);
         }
         for value in gradient {
             *value *= factor;
         }
     });
+}
+
+/// Writes the sum of rows to `sum`.
+#[expect(clippy::inline_always, reason = "only inlined code is compiled for wide vectors")]
+#[inline(always)]
+fn sum_of_rows<T: Real>(rows: &[T], sum: &mut [T]) {
+    sum.fill(T::ZERO);
+    for row in rows.chunks_exact(sum.len()) {
+        add(sum, row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nexus_types::{Seed, SeededRng};
+
+    use super::*;
+
+    /// |Σₜ aₜ ⊗ bₜ|² in f64.
+    fn exact(a: Rows<'_, f32>, b: Rows<'_, f32>) -> f64 {
+        let mut sums = vec![0.0; a.width * b.width];
+        for (a, b) in a.data.chunks(a.width).zip(b.data.chunks(b.width)) {
+            for (sums, a) in sums.chunks_mut(b.len()).zip(a) {
+                sums.iter_mut().zip(b).for_each(|(sum, b)| *sum += f64::from(*a) * f64::from(*b));
+            }
+        }
+        sums.iter().map(|sum| sum * sum).sum()
+    }
+
+    /// Rows that are equal but for the last bits, with signs that make the sum of all 0, nearly.
+    fn cancelling(
+        (positions, width): (usize, usize),
+        (size, signed): (f64, bool),
+        rng: &mut SeededRng,
+    ) -> Vec<f32> {
+        let first: Vec<f64> = (0..width).map(|_| size * rng.normal()).collect();
+        let mut rows = Vec::new();
+        for position in 0..positions {
+            let sign = if signed && position % 2 == 1 { -1.0 } else { 1.0 };
+            #[expect(clippy::cast_possible_truncation, reason = "rounding is meant")]
+            rows.extend(first.iter().map(|x| (sign * x * (1.0 + 1e-7 * rng.normal())) as f32));
+        }
+        rows
+    }
+
+    /// By all three ways, of rows that cancel and of rows whose squares underflow.
+    #[test]
+    fn norms_are_bounds() {
+        let (mut rng, mut products) = (Seed::from_number(1).rng(), Vec::new());
+        let mut below = 0;
+        for positions in [1, 2, 4, 8, 40] {
+            for (size_a, size_b) in [(1.0, 1.0), (1e4, 1e3), (1e-23, 1e18), (1e17, 1e-22)] {
+                for _ in 0..40 {
+                    let a = cancelling((positions, 12), (size_a, true), &mut rng);
+                    let b = cancelling((positions, 20), (size_b, false), &mut rng);
+                    let (a, b) = (Rows { data: &a, width: 12 }, Rows { data: &b, width: 20 });
+                    let mut norm = [0.0_f32];
+                    add_norms_sq(a, b, positions, &mut norm, &mut products);
+                    let (got, exact) = (f64::from(norm[0]), exact(a, b));
+                    assert!(got >= exact * (1.0 - 1e-5), "{positions} {size_a} {got} {exact}");
+                    let square = |rows: &[f32]| rows.iter().map(|x| f64::from(x * x)).sum::<f64>();
+                    let most = square(a.data) * square(b.data);
+                    assert!(size_a < 1.0 || size_b < 1.0 || got <= 1.001 * exact + 1e-3 * most);
+                    // The weakened twin: Gram matrices without a bound.
+                    let room = sized(&mut products, 2 * positions * positions);
+                    below +=
+                        u32::from(f64::from(gram_product(a, b, positions, room)) < 0.9 * exact);
+                }
+            }
+        }
+        assert!(below > 50, "{below}");
+    }
+
+    /// The runs of a weighted sum, against f64.
+    #[test]
+    fn runs_add_up() {
+        let (mut rng, mut products) = (Seed::from_number(2).rng(), Vec::new());
+        for (examples, positions) in [(1, 1), (32, 1), (100, 1), (70, 3), (64, 9)] {
+            #[expect(clippy::cast_possible_truncation, reason = "rounding is meant")]
+            let mut draw = |width| -> Vec<f32> {
+                (0..examples * positions * width).map(|_| rng.normal() as f32).collect()
+            };
+            let (a, b, mut got) = (draw(4), draw(5), vec![1.0; 20]);
+            let (a, b) = (Rows { data: &a, width: 4 }, Rows { data: &b, width: 5 });
+            add_in_runs(a, b, positions, &mut got, &mut products);
+            let mut expected = vec![1.0; 20];
+            for (a, b) in a.data.chunks(4).zip(b.data.chunks(5)) {
+                for (at, sum) in expected.iter_mut().enumerate() {
+                    *sum += f64::from(a[at / 5]) * f64::from(b[at % 5]);
+                }
+            }
+            let close = |(got, expected): (&f32, &f64)| (f64::from(*got) - expected).abs() < 1e-3;
+            assert!(got.iter().zip(&expected).all(close));
+        }
+    }
 }

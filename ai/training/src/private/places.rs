@@ -3,7 +3,7 @@
 use nexus_privacy::mechanisms::exact::below;
 use nexus_types::CryptoRng;
 
-use super::SLOT;
+use super::{SLOT, STEP};
 use crate::LearningError;
 
 /// Most rows that can be declared.
@@ -16,6 +16,7 @@ const COINS: usize = 2048;
 pub struct Sampling {
     rate: f64,
     declared_rows: usize,
+    padded: bool,
 }
 
 impl Sampling {
@@ -32,7 +33,14 @@ impl Sampling {
         if declared_rows == 0 || declared_rows > MAX_ROWS {
             return setting("declared_rows", declared_rows as f64, "from 1 to 2^40");
         }
-        Ok(Self { rate, declared_rows })
+        Ok(Self { rate, declared_rows, padded: true })
+    }
+
+    /// Without the places that a sample leaves empty: faster by a third for batches of 256, and time
+    /// tells how many rows were drawn. For experiments of one's own.
+    #[must_use]
+    pub const fn unpadded(self) -> Self {
+        Self { padded: false, ..self }
     }
 
     /// The probability of each row.
@@ -50,7 +58,7 @@ impl Sampling {
         let mean = self.rate * self.declared_rows as f64;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 2^42")]
         let cap = (mean + 6.0 * mean.sqrt() + 5.0).ceil() as usize;
-        cap.min(self.declared_rows).next_multiple_of(SLOT)
+        cap.min(self.declared_rows).next_multiple_of(STEP)
     }
 
     /// The probability, rounded up, that a sample of the declared rows finds no place for a row: for
@@ -92,7 +100,7 @@ pub(super) struct Places(pub(super) Vec<Option<usize>>);
 impl Places {
     /// Every row at the place of its number.
     pub(super) fn of_all(rows: usize) -> Self {
-        let places = rows.next_multiple_of(SLOT);
+        let places = rows.next_multiple_of(STEP);
         Self((0..places).map(|place| (place < rows).then_some(place)).collect())
     }
 
@@ -110,7 +118,8 @@ impl Places {
             shuffle(&mut chosen, rng);
         }
         let mut taken: Vec<_> = chosen.into_iter().map(Some).take(places).collect();
-        taken.resize(places, None);
+        let size = if sampling.padded { places } else { taken.len().next_multiple_of(STEP) };
+        taken.resize(size, None);
         shuffle(&mut taken, rng);
         Self(taken)
     }

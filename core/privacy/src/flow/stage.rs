@@ -11,6 +11,7 @@ use super::label::{Label, LabelError};
 use crate::budget::{BudgetTicket, Unit};
 use crate::mechanisms::MechanismError;
 use crate::mechanisms::clip::{Clip, weights};
+use crate::mechanisms::float_noise::FloatNoise;
 use crate::mechanisms::gaussian::Gaussian;
 use crate::mechanisms::grid::{Grid, Sensitivity};
 use crate::mechanisms::shares::{NoisePlan, effective};
@@ -254,6 +255,18 @@ impl Clipped {
     ) -> Result<Noised<Full>, FlowError> {
         let receipt = self.pay(&ticket, grid, noise.sigma())?;
         self.noised(receipt, grid, noise, rng)
+    }
+
+    /// Adds noise in floats and lets the sum out, for a job that says that it has no differential
+    /// privacy: an experiment of one's own, for what leaks is in [`float_noise`](crate::mechanisms::float_noise).
+    pub fn noise_in_floats(
+        mut self,
+        _waiver: Waiver,
+        noise: &FloatNoise,
+        rng: &mut dyn CryptoRng,
+    ) -> Vec<f64> {
+        noise.add(rng, &mut self.sums);
+        std::mem::take(&mut *self.sums)
     }
 
     fn noised<P>(

@@ -189,17 +189,17 @@ impl Grid {
     pub fn round(&self, sums: &[f64], rng: &mut dyn CryptoRng) -> Result<Vec<i64>, MechanismError> {
         self.check(sums)?;
         let limit = MAX_LIMIT as f64;
-        let values = sums.iter().enumerate().map(|(index, sum)| {
-            let scaled = sum * self.scale;
-            if !scaled.is_finite() || scaled.abs() >= limit {
-                return Err(MechanismError::Value { index, got: scaled, limit });
-            }
-            Ok(match self.rounding {
-                Rounding::Nearest => nearest(scaled),
-                Rounding::Dithered => dithered(scaled, rng),
-            })
-        });
-        values.collect()
+        // One pass without a way out before the end: it is compiled for vectors. No is also what is
+        // not a number.
+        let out_of_range = |sum: &f64| !((sum * self.scale).abs() < limit);
+        if sums.iter().fold(false, |found, sum| found | out_of_range(sum)) {
+            let index = sums.iter().position(out_of_range).unwrap_or_default();
+            return Err(MechanismError::Value { index, got: sums[index] * self.scale, limit });
+        }
+        Ok(match self.rounding {
+            Rounding::Nearest => sums.iter().map(|sum| nearest(sum * self.scale)).collect(),
+            Rounding::Dithered => sums.iter().map(|sum| dithered(sum * self.scale, rng)).collect(),
+        })
     }
 
     /// The integers of an owner's whole vector, their norm at most [`Grid::whole_sensitivity`]. The
@@ -241,12 +241,12 @@ fn scale_of(least: f64) -> f64 {
     if below < least { 2.0 * below } else { below }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "checked to be below 2^50, or 2^51 before shrinking"
-)]
-fn nearest(scaled: f64) -> i64 {
-    scaled.round_ties_even() as i64
+/// The integer nearest to `scaled`, of two the even one; it must be below 2^51.
+///
+/// Beside 3·2^51, floats are integers: the addition rounds, and the low bits are the result.
+const fn nearest(scaled: f64) -> i64 {
+    const FAR: f64 = (3_u64 << 51) as f64;
+    (scaled + FAR).to_bits().wrapping_sub(FAR.to_bits()).cast_signed()
 }
 
 /// ⌊x + u⌋, u uniform in steps of 2^-53.
