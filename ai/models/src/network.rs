@@ -5,7 +5,7 @@ use std::ops::Range;
 use nexus_types::{ModelHash, Seed};
 
 use crate::layers::{Backward, Batch, Kept, Layer, Scratch, Weighted, weigh};
-use crate::vector::sized;
+use crate::vector::{clear, sized};
 use crate::workspace::{Progress, Stage, Workspace};
 use crate::{ModelError, ModelSpec, Real, Targets};
 
@@ -264,8 +264,8 @@ impl<T: Real> Network<T> {
     /// Writes Σ wᵢ gᵢ to `gradient`, with gᵢ the gradient of example i, after
     /// [`Network::backward`].
     ///
-    /// An example whose own weight is 0 is left out, whatever its gradient is, and the workspace
-    /// forgets it: 0 · ∞ is not 0.
+    /// An example whose own weight is 0 is left out, whatever its gradient is: what is not finite of
+    /// it becomes 0 in the workspace, for 0 · ∞ is not 0.
     ///
     /// # Errors
     /// [`ModelError::Order`] without a backward pass, [`ModelError::Examples`],
@@ -330,17 +330,15 @@ impl<T: Real> Network<T> {
         Done { batch, delta: &delta[..examples * step.outputs], kept, scratch, weighted }
     }
 
-    /// Makes 0 of whatever a weighted gradient would multiply for an example.
+    /// Makes 0 of what is not finite of an example and what a weighted gradient would multiply.
     fn forget(&self, example: usize, workspace: &mut Workspace<T>) {
         let examples = workspace.examples;
-        let clear = |values: &mut [T], width: usize| {
-            values[example * width..][..width].fill(T::ZERO);
-        };
-        clear(&mut workspace.input, self.inputs);
+        let row = |width: usize| example * width..(example + 1) * width;
+        clear(&mut workspace.input[row(self.inputs)]);
         for (step, stage) in self.steps.iter().zip(&mut workspace.stages) {
-            clear(&mut stage.output, step.outputs);
+            clear(&mut stage.output[row(step.outputs)]);
             if !step.range.is_empty() {
-                clear(&mut stage.delta, step.outputs);
+                clear(&mut stage.delta[row(step.outputs)]);
                 step.layer.forget(example, examples, &mut stage.kept);
             }
         }

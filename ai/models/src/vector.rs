@@ -70,6 +70,15 @@ pub(crate) fn add_scaled<T: Real>(sum: &mut [T], factor: T, a: &[T]) {
     }
 }
 
+/// Makes 0 of what is not finite.
+pub(crate) fn clear<T: Real>(values: &mut [T]) {
+    for value in values {
+        if *value * T::ZERO != T::ZERO {
+            *value = T::ZERO;
+        }
+    }
+}
+
 /// A copy that is worth it for a handful of values, where a call of `memcpy` is not.
 #[expect(clippy::inline_always, reason = "only inlined code is compiled for wide vectors")]
 #[inline(always)]

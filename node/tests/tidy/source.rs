@@ -47,6 +47,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "protocol/training/src/secure/",
             "ai/training/src/private/tests.rs",
             "bench/benches/",
+            "bench/src/private.rs",
         ],
     ),
     ("Opener for", &["core/privacy/src/flow/", "protocol/training/src/secure/"]),
@@ -58,6 +59,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "protocol/training/src/secure/",
             "ai/training/src/private/tests.rs",
             "bench/benches/",
+            "bench/src/private.rs",
         ],
     ),
 ];

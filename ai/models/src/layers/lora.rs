@@ -5,7 +5,7 @@ use nexus_types::{Digest, Seed, SeededRng};
 use super::outer::{self, Rows};
 use super::{Backward, Batch, Kept, Layer, Place, Scratch, Weighted, kaiming, linear, weigh};
 use crate::gemm::{Matrix, MatrixMut, Old, multiply};
-use crate::vector::sized;
+use crate::vector::{clear, sized};
 use crate::{Base, ModelError, Real, Weights};
 
 /// y = Wx + b + B u with u = (alpha / rank) A x (Hu et al. 2021).
@@ -174,7 +174,7 @@ impl<T: Real> Layer<T> for LoraLinear<T> {
     fn forget(&self, example: usize, examples: usize, kept: &mut Kept<T>) {
         let values = self.positions * self.rank;
         for first in [example * values, (examples + example) * values] {
-            kept.values[first..][..values].fill(T::ZERO);
+            clear(&mut kept.values[first..][..values]);
         }
     }
 

@@ -114,7 +114,8 @@ pub(crate) trait Layer<T: Real>: Debug + Send + Sync {
     ) {
     }
 
-    /// Makes 0 of what is kept for one of the `examples`, if a weighted gradient multiplies it.
+    /// Makes 0 of what is not finite and kept for one of the `examples`, if a weighted gradient
+    /// multiplies it.
     fn forget(&self, _example: usize, _examples: usize, _kept: &mut Kept<T>) {}
 
     /// Writes the weighted sum of the examples' parameter gradients.

@@ -3,7 +3,7 @@
 use nexus_types::SeededRng;
 
 use super::{Backward, Batch, Kept, Layer, Place, Scratch, Weighted};
-use crate::vector::{dot, sized, sum_sq, wide};
+use crate::vector::{clear, dot, sized, sum_sq, wide};
 use crate::{ModelError, Real};
 
 /// y = γ x̂ + β with x̂ = (x - mean) / √(variance + ε) at every position (Ba et al. 2016).
@@ -128,7 +128,7 @@ impl<T: Real> Layer<T> for LayerNorm {
 
     fn forget(&self, example: usize, _examples: usize, kept: &mut Kept<T>) {
         let values = self.positions * self.size;
-        kept.values[example * values..][..values].fill(T::ZERO);
+        clear(&mut kept.values[example * values..][..values]);
     }
 
     fn weighted_gradient(
