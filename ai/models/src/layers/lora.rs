@@ -195,7 +195,8 @@ impl<T: Real> Layer<T> for LoraLinear<T> {
             outer::sum(slope, input, weighted.factor, Old::Dropped, down);
             return;
         }
-        (up.fill(T::ZERO), down.fill(T::ZERO));
+        up.fill(T::ZERO);
+        down.fill(T::ZERO);
         outer::add_in_runs(delta, hidden, self.positions, up, &mut scratch.products);
         let (slope, _) = weigh(slope.data, weighted.weights, &mut scratch.columns);
         let slope = Rows { data: slope, width: self.rank };

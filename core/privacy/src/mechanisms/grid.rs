@@ -189,9 +189,11 @@ impl Grid {
     pub fn round(&self, sums: &[f64], rng: &mut dyn CryptoRng) -> Result<Vec<i64>, MechanismError> {
         self.check(sums)?;
         let limit = MAX_LIMIT as f64;
-        // One pass without a way out before the end: it is compiled for vectors. No is also what is
-        // not a number.
-        let out_of_range = |sum: &f64| !((sum * self.scale).abs() < limit);
+        // One pass without a way out before the end: it is compiled for vectors.
+        let out_of_range = |sum: &f64| {
+            let magnitude = (sum * self.scale).abs();
+            (magnitude >= limit) | magnitude.is_nan()
+        };
         if sums.iter().fold(false, |found, sum| found | out_of_range(sum)) {
             let index = sums.iter().position(out_of_range).unwrap_or_default();
             return Err(MechanismError::Value { index, got: sums[index] * self.scale, limit });
