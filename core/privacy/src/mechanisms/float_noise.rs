@@ -51,7 +51,7 @@ impl FloatNoise {
             pulp::Arch::new().dispatch(
                 #[inline(always)]
                 || {
-                    once.spend();
+                    Once::spend(once);
                     add_normals(&bytes, self.sigma, values);
                 },
             );
@@ -64,7 +64,7 @@ impl FloatNoise {
 struct Once;
 
 impl Once {
-    const fn spend(self) {}
+    const fn spend(_: Self) {}
 }
 
 /// Bytes of keystream that are used at a time, eight for each value.
