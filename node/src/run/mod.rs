@@ -102,6 +102,7 @@ impl Run {
         };
         let keys = protection::keys(&self.job, &self.plan, root);
         self.plan = protection::protect(&self.job, self.plan, &keys, &self.owners.rows())?;
+        warnings.extend(protection::enough_owners(&self.job, &self.plan)?);
         self.publish_terms()?;
         if let Some(terms) = self.plan.terms() {
             let suite = self.job.job.aggregation.suite;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use getrandom::SysRng;
 use getrandom::rand_core::TryRng;
 use nexus_mpc::aggregation::secagg_plus;
-use nexus_privacy::accounting::{self, FILTER_SHARE};
+use nexus_privacy::accounting::{self, FILTER_SHARE, Unit};
 use nexus_training::{EngineTerms, JobTerms, Plan, PrivacyTerms, Protection, TrainingError};
 
 use crate::error::NodeError;
@@ -31,7 +31,8 @@ pub(super) fn keys(job: &JobFile, plan: &Plan, root: [u8; ROOT_BYTES]) -> Keys {
 
 /// Whether `plan` can be put under the terms that the job asks for, whatever the keys are.
 pub(super) fn check(job: &JobFile, plan: &Plan, rows: &[u32]) -> Result<(), NodeError> {
-    protect(job, plan.clone(), &keys(job, plan, [0; ROOT_BYTES]), rows).map(drop)
+    let plan = protect(job, plan.clone(), &keys(job, plan, [0; ROOT_BYTES]), rows)?;
+    enough_owners(job, &plan).map(drop)
 }
 
 /// `plan` under the terms that the job asks for.
@@ -97,6 +98,28 @@ fn privacy(
     };
     pack(&terms, plan, engine, n_min)?;
     Ok(Some(terms))
+}
+
+/// A warning, if too few owners take part to hide one of them whole and still learn something.
+///
+/// # Errors
+/// [`NodeError::Job`] below a tenth of the owners that it takes: nothing would be learned.
+pub(super) fn enough_owners(job: &JobFile, plan: &Plan) -> Result<Option<String>, NodeError> {
+    let Some(release) = plan.release()? else { return Ok(None) };
+    if plan.privacy().is_none_or(|privacy| privacy.unit != Unit::Owner) {
+        return Ok(None);
+    }
+    let (asked, needed) = (plan.asked(), release.owners_needed(plan.asked())?.ceil());
+    let message = format!(
+        "the noise that hides a whole owner is as long as the updates of {needed} owners together, and \
+         {asked} take part"
+    );
+    if f64::from(asked) < needed / 10.0 {
+        let help =
+            "more owners, a smaller model, fewer rounds, a larger epsilon, or `unit = \"record\"`";
+        return Err(job.problem(&["privacy", "unit"], &message, Some(help.to_owned())).into());
+    }
+    Ok((f64::from(asked) < needed).then_some(message))
 }
 
 /// Packs as many values into an element of the ring as the noise leaves room for.

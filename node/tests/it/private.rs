@@ -93,6 +93,14 @@ fn owners_can_be_hidden_whole_and_can_trust_nobody() {
     scratch.write("owner.toml", job(2, "unit = 'owner'\nepsilon = 8.0"));
     let summary = scratch.summary(&["owner.toml", "--no-baselines"]);
     assert_eq!(summary.rounds.len(), 2);
+    assert!(
+        summary.warnings.iter().any(|it| it.contains("10 take part")),
+        "{:?}",
+        summary.warnings
+    );
+    scratch.write("hopeless.toml", job(5, "unit = 'owner'\nepsilon = 0.1"));
+    let said = scratch.fail(2, &["run", "hopeless.toml"]);
+    assert!(said.contains("hides a whole owner"), "{said}");
     scratch.write("local.toml", job(2, "local = true"));
     let summary = scratch.summary(&["local.toml", "--no-baselines"]);
     let privacy = summary.privacy.unwrap();

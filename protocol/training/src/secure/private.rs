@@ -221,6 +221,15 @@ impl Release {
         effective(sigma) / self.sensitivity.l2()
     }
 
+    /// How many of so many owners must take part for the signal to be as long as the noise, if each
+    /// contributes a whole clip in the same direction: σ√d over those who colluding owners leave.
+    ///
+    /// # Errors
+    /// As [`Release::realised`].
+    pub fn owners_needed(&self, survivors: u32) -> Result<f64, TrainingError> {
+        Ok(self.realised(survivors)? * (self.grid.dimension() as f64).sqrt())
+    }
+
     /// The probability with which `rounds` sums of `owners` owners are not what the accountant takes them
     /// for: a part of delta.
     pub fn failure(&self, rounds: u32, owners: u32, epsilon: f64) -> f64 {
@@ -229,8 +238,8 @@ impl Release {
             Noise::Alone(noise) => noise,
         };
         let draws = (self.grid.dimension() as u64).saturating_mul(owners.into());
-        let each = noise.inexactness(draws) + self.sensitivity.failure() * (1.0 + epsilon.exp());
-        each * f64::from(rounds)
+        let each = noise.inexactness(draws) + self.sensitivity.failure();
+        each * (1.0 + epsilon.exp()) * f64::from(rounds)
     }
 
     /// Rounds and noises a clipped sum and masks it.
