@@ -141,7 +141,8 @@ fn pack(
             }
             engine
         };
-        *packing = [4, 3, 2].into_iter().find(|values| fits(&with(*values)).is_ok()).or(Some(1));
+        let fine = |values: &u8| fits(&with(*values)).is_ok_and(|release| release.is_fine());
+        *packing = [4, 3, 2].into_iter().find(fine).or(Some(1));
     }
     fits(engine).map(drop)
 }

@@ -121,13 +121,13 @@ fn measured_tables_are_scaled_by_public_bounds() {
 fn a_sweep_shows_what_privacy_costs() {
     let scratch = Scratch::new();
     scratch.write("job.toml", job(3, ""));
-    let sweep = ["run", "job.toml", "--sweep", "privacy.epsilon=0.2,100"];
+    let sweep = ["run", "job.toml", "--sweep", "privacy.epsilon=0.2,20"];
     let said = scratch.succeed(&[&sweep[..], &["--json"]].concat());
     let found: serde_json::Value = serde_json::from_str(&said).unwrap();
     let point = |place: usize, key: &str| found["points"][place][key].as_f64().unwrap();
     assert_eq!(found["points"].as_array().unwrap().len(), 2);
     assert!(point(0, "test_accuracy") < point(1, "test_accuracy"), "{found}");
-    assert!(point(0, "spent") <= 0.2 && point(1, "spent") <= 100.0, "{found}");
+    assert!(point(0, "spent") <= 0.2 && point(1, "spent") <= 20.0, "{found}");
     let said = scratch.succeed(&sweep);
     assert!(said.contains("accuracy") && said.contains('█'), "{said}");
 }
@@ -139,7 +139,8 @@ fn a_killed_run_goes_on_with_what_it_has_paid_for() {
     kill_after(&scratch, &["run", "job.toml", "--no-baselines"], 3);
     let said = scratch.succeed(&["run", "--json", "--resume", "quick-1"]);
     let summary: Summary = serde_json::from_str(&said).unwrap();
-    assert!(summary.resumed_from.is_some_and(|round| round >= 3), "{:?}", summary.resumed_from);
+    // It is told of a round before the round is kept.
+    assert!(summary.resumed_from.is_some_and(|round| round >= 2), "{:?}", summary.resumed_from);
     assert_eq!(summary.rounds.len(), 12);
     assert!(summary.privacy.unwrap().spent < 3.0);
     // The plan was booked once, and settled.

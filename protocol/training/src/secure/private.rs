@@ -14,7 +14,7 @@ use nexus_privacy::accounting;
 use nexus_privacy::budget::{BudgetTicket, Unit};
 use nexus_privacy::flow::{Clipped, Masked, Masker};
 use nexus_privacy::mechanisms::gaussian::Gaussian;
-use nexus_privacy::mechanisms::grid::{Grid, Room, Sensitivity};
+use nexus_privacy::mechanisms::grid::{Grid, Room, Rounding, Sensitivity};
 use nexus_privacy::mechanisms::shares::{LOST, NoisePlan, effective};
 use nexus_types::{CryptoRng, OwnerId, Round};
 
@@ -219,6 +219,11 @@ impl Release {
             Noise::Alone(noise) => noise.sigma(),
         };
         effective(sigma) / self.sensitivity.l2()
+    }
+
+    /// Whether integers are rounded to the nearest, on a fine grid: the sensitivity holds for certain.
+    pub fn is_fine(&self) -> bool {
+        self.grid.rounding() == Rounding::Nearest
     }
 
     /// How many of so many owners must take part for the signal to be as long as the noise, if each
