@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use nexus_types::borsh::BorshDeserialize as _;
 use nexus_types::{Canonical, MemberId, OwnerId};
 
 use super::programs::{certified_by, vote_of, without};
@@ -231,4 +232,22 @@ fn a_slot_belongs_to_the_first_sum_opened_in_it() {
     terms.members[0].packet = terms.members[1].packet.clone();
     let substituted = member.open(world.session, Arc::new(terms));
     assert_eq!(substituted, Err(SumError::Key { peer: Peer::Member(ID) }));
+}
+
+#[test]
+fn a_message_has_one_encoding_and_a_lax_reader_takes_more() {
+    let mut world = World::new(&Plan::of(3, 10));
+    let bytes = world.message(0, &[1; 10]).encode().unwrap();
+    let longer = [&bytes[..], &[0]].concat();
+    assert!(Contribution::decode(&bytes).is_ok());
+    assert!(Contribution::decode(&longer).is_err());
+    // The twin takes what it needs and does not ask for the kind or what is left: one message has as
+    // many names as an owner likes, and is as long.
+    const FRAME: usize = 8;
+    let lax = |bytes: &[u8]| Contribution::deserialize(&mut &bytes[FRAME..]).ok();
+    assert_eq!(lax(&longer), lax(&bytes));
+    assert!(lax(&longer).is_some());
+    let mut other_kind = bytes;
+    other_kind[1] ^= 1;
+    assert!(lax(&other_kind).is_some() && Contribution::decode(&other_kind).is_err());
 }
