@@ -13,8 +13,8 @@ use super::owners::Owners;
 use super::{Outcome, Run, protection, usage};
 use crate::error::NodeError;
 use crate::summary::{
-    CommitteeRound, Confusion, Data, Dropped, Metrics, Model, Owner, OwnerMetrics, Privacy, Round,
-    SCHEMA, SecureSum, Simulated, Summary, Task, Time, finite,
+    CommitteeRound, Confusion, Data, Dropped, Metrics, Model, Owner, OwnerMetrics, Round, SCHEMA,
+    SecureSum, Simulated, Summary, Task, Time, finite,
 };
 
 /// One round for the summary. Test figures are those of the model after the round, on every
@@ -90,7 +90,8 @@ pub(super) fn summary(
     let (model, section) = (run.owners.model(), &run.job.job.aggregation);
     let sums = protection::secure_sum(section, &run.plan)?.map(|sums| sums.counting(&rounds));
     let transcripts = run.folder.sums();
-    let privacy = odometer(run, &rounds)?;
+    let promised = outcome.odometer.as_ref().zip(run.job.job.privacy.as_ref());
+    let privacy = promised.map(|(odometer, section)| odometer.summary(&run.plan, section));
     let sums = sums.map(|sums| SecureSum { transcripts, ..sums });
     Ok(Summary {
         schema: SCHEMA,
@@ -114,7 +115,7 @@ pub(super) fn summary(
         aggregation: section.suite,
         aggregation_note: SecureSum::note(sums.as_ref()),
         secure_sum: sums,
-        privacy,
+        privacy: privacy.transpose()?,
         simulated: Simulated::one_process(section.suite),
         faults: run.request.faults_file.clone(),
         warnings: outcome.warnings.clone(),
@@ -122,18 +123,6 @@ pub(super) fn summary(
         time: Time { wall_s: run.clock.seconds(), cpu_s: usage::cpu_seconds() },
         peak_rss_bytes: usage::peak_rss_bytes(),
     })
-}
-
-/// What is promised about rows and what `rounds` spent of it.
-fn odometer(run: &Run, rounds: &[Round]) -> Result<Option<Privacy>, NodeError> {
-    let (Some(mut odometer), Some(section)) = (Odometer::new(&run.plan)?, &run.job.job.privacy)
-    else {
-        return Ok(None);
-    };
-    for round in rounds {
-        odometer.add(round.participants.len())?;
-    }
-    Ok(Some(odometer.summary(&run.plan, section)?))
 }
 
 fn data(owners: &Owners) -> Data {

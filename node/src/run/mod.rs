@@ -134,8 +134,8 @@ impl Run {
             }
         }
         self.settle(&lines)?;
-        let outcome =
-            Outcome { parameters: simulation.parameters(), lines: &lines, resumed_from, warnings };
+        let parameters = simulation.parameters();
+        let outcome = Outcome { parameters, lines: &lines, odometer, resumed_from, warnings };
         let summary = self.finish(&outcome)?;
         Ok((self.folder, summary))
     }
@@ -249,6 +249,8 @@ impl Run {
 struct Outcome<'a> {
     parameters: &'a [f32],
     lines: &'a [String],
+    /// What the rounds have spent, where something is promised.
+    odometer: Option<Odometer>,
     resumed_from: Option<u32>,
     warnings: Vec<String>,
 }
