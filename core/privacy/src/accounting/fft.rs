@@ -1,16 +1,28 @@
-//! The T-fold cyclic self-convolution of two real sequences with one complex transform.
+//! The T-fold self-convolution of a real sequence on a circle with a twist.
+//!
+//! What leaves at the end comes back at the start with its sign turned: real polynomials modulo
+//! x^2n + 1 are complex ones modulo x^n - i, and with x replaced by a root of i times x, modulo
+//! x^n - 1. So a real sequence takes a complex transform of half its length, and nothing has to be
+//! taken apart between the two ways.
 //!
 //! Radix 4 in place, depth first, so that all but the upper passes stay in the cache; natural order
 //! in, bit-reversed order between, natural order out. Four complex numbers lie together with their
 //! real and imaginary parts apart, which is what vector units want.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined is compiled without the vector unit that was found"
+)]
+
 use std::array::from_fn;
-use std::f64::consts::TAU;
+use std::f64::consts::{SQRT_2, TAU};
+
+use pulp::Arch;
 
 const LANES: usize = 4;
 
-/// The shortest sequences that are transformed.
-pub(super) const SIZE_MIN: usize = 16;
+/// The shortest sequences that are convolved.
+pub(super) const SIZE_MIN: usize = 32;
 
 /// Most groups of four of a block that is worked on pass by pass: what a first-level cache holds.
 const LEAF: usize = 256;
@@ -21,8 +33,8 @@ const VANISHES: f64 = -150.0;
 
 /// Machine epsilons by which one level of a transform may add to the error of a coefficient,
 /// relative to the sum of its terms. In half epsilons and for two levels: the third power of a
-/// rounded root 7.5, a product 2.3, two sums 2; twice that, for two sequences share the transform.
-const ERROR_PER_LEVEL: f64 = 6.0;
+/// root 17.2 (a root is a product of two rounded ones, 4.2), a product 2.3, two sums 2.
+const ERROR_PER_LEVEL: f64 = 5.5;
 
 /// Four complex numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,7 +47,7 @@ impl Complex {
     const ZERO: Self = Self { re: [0.0; LANES], im: [0.0; LANES] };
     const ONE: Self = Self { re: [1.0; LANES], im: [0.0; LANES] };
 
-    #[inline]
+    #[inline(always)]
     fn times(self, other: Self) -> Self {
         Self {
             re: from_fn(|i| self.re[i] * other.re[i] - self.im[i] * other.im[i]),
@@ -43,7 +55,7 @@ impl Complex {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn plus(self, other: Self) -> Self {
         Self {
             re: from_fn(|i| self.re[i] + other.re[i]),
@@ -51,7 +63,7 @@ impl Complex {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn minus(self, other: Self) -> Self {
         Self {
             re: from_fn(|i| self.re[i] - other.re[i]),
@@ -60,37 +72,35 @@ impl Complex {
     }
 
     /// i times it.
-    #[inline]
+    #[inline(always)]
     fn turned(self) -> Self {
         Self { re: self.im.map(|x| -x), im: self.re }
     }
 
-    #[inline]
+    #[inline(always)]
     fn conjugate(self) -> Self {
         Self { re: self.re, im: self.im.map(|x| -x) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn scaled(self, by: f64) -> Self {
         Self { re: self.re.map(|x| by * x), im: self.im.map(|x| by * x) }
     }
 
-    #[inline]
-    fn shuffled(self, from: [usize; LANES]) -> Self {
-        Self { re: from.map(|i| self.re[i]), im: from.map(|i| self.im[i]) }
-    }
-
+    #[inline(always)]
     fn square_norms(self) -> [f64; LANES] {
         from_fn(|i| self.re[i] * self.re[i] + self.im[i] * self.im[i])
     }
 
     /// Without the lanes whose squared norm is below `floor`.
+    #[inline(always)]
     fn without_small(self, floor: f64) -> Self {
         let norms = self.square_norms();
         let kept = |part: [f64; LANES]| from_fn(|i| if norms[i] < floor { 0.0 } else { part[i] });
         Self { re: kept(self.re), im: kept(self.im) }
     }
 
+    #[inline(always)]
     fn power(self, mut exponent: u64) -> Self {
         let (mut base, mut result) = (self, Self::ONE);
         while exponent > 0 {
@@ -109,34 +119,48 @@ struct Roots(Vec<Vec<Complex>>);
 
 impl Roots {
     fn new(size: usize) -> Self {
-        let quarter = size / 4;
-        let step = TAU / size as f64;
-        let half: Vec<(f64, f64)> =
-            (0..=quarter / 2).map(|j| (j as f64 * step).sin_cos()).collect();
-        let root = |j: usize| {
-            if j <= quarter / 2 { half[j] } else { (half[quarter - j].1, half[quarter - j].0) }
-        };
-        let mut lists = Vec::new();
-        let mut stride = 1;
-        while quarter / stride >= LANES {
-            let four = |start: usize| {
-                let roots: [(f64, f64); LANES] = from_fn(|i| root((start + i) * stride));
-                Complex { re: roots.map(|(_, cos)| cos), im: roots.map(|(sin, _)| -sin) }
-            };
-            lists.push((0..quarter / stride).step_by(LANES).map(four).collect());
-            stride *= 4;
+        let mut lists = vec![first_quarter(size)];
+        while let Some(finer) = lists.last().filter(|list| list.len() >= 4) {
+            let next = finer.as_chunks::<LANES>().0.iter().map(|groups| Complex {
+                re: groups.map(|group| group.re[0]),
+                im: groups.map(|group| group.im[0]),
+            });
+            let next = next.collect();
+            lists.push(next);
         }
         Self(lists)
     }
 }
 
+/// exp(-2 pi i j / size), j below size / 4: of few angles by the library, of the rest as those of
+/// sums.
+fn first_quarter(size: usize) -> Vec<Complex> {
+    const TOGETHER: usize = 16;
+    let step = TAU / size as f64;
+    let at = |j: usize| (j as f64 * step).sin_cos();
+    let fine: [Complex; TOGETHER] = from_fn(|group| {
+        let roots: [_; LANES] = from_fn(|i| at(LANES * group + i));
+        Complex { re: roots.map(|(_, cos)| cos), im: roots.map(|(sin, _)| -sin) }
+    });
+    let sums = |start: usize| {
+        let (sin, cos) = at(start);
+        let coarse = Complex { re: [cos; LANES], im: [-sin; LANES] };
+        fine.map(|root| root.times(coarse))
+    };
+    let mut all: Vec<_> = (0..size / 4).step_by(LANES * TOGETHER).flat_map(sums).collect();
+    all.truncate(size / 4 / LANES);
+    all
+}
+
 /// The eighth roots of one: for the one level of two that an odd number of levels leaves.
+#[inline(always)]
 fn eighth_roots() -> Complex {
     let h = std::f64::consts::FRAC_1_SQRT_2;
     Complex { re: [1.0, h, 0.0, -h], im: [0.0, -h, -1.0, -h] }
 }
 
 /// The four quarters of a block.
+#[inline(always)]
 fn quarters(block: &mut [Complex]) -> [&mut [Complex]; 4] {
     let (low, high) = block.split_at_mut(block.len() / 2);
     let ((a, b), (c, d)) = (low.split_at_mut(low.len() / 2), high.split_at_mut(high.len() / 2));
@@ -144,6 +168,7 @@ fn quarters(block: &mut [Complex]) -> [&mut [Complex]; 4] {
 }
 
 /// Two levels of the forward transform of a block.
+#[inline(always)]
 fn split(block: &mut [Complex], roots: &[Complex]) {
     let [a, b, c, d] = quarters(block);
     for ((((a, b), c), d), root) in a.iter_mut().zip(b).zip(c).zip(d).zip(roots) {
@@ -158,6 +183,7 @@ fn split(block: &mut [Complex], roots: &[Complex]) {
 }
 
 /// What [`split`] did, undone, times four.
+#[inline(always)]
 fn join(block: &mut [Complex], roots: &[Complex]) {
     let [a, b, c, d] = quarters(block);
     for ((((a, b), c), d), root) in a.iter_mut().zip(b).zip(c).zip(d).zip(roots) {
@@ -175,6 +201,7 @@ fn join(block: &mut [Complex], roots: &[Complex]) {
 }
 
 /// Both levels within a group of four.
+#[inline(always)]
 fn split_group(group: &mut Complex) {
     let Complex { re: [a, b, c, d], im: [e, f, g, h] } = *group;
     let (even, odd) = ((a + c, e + g), (b + d, f + h));
@@ -184,6 +211,7 @@ fn split_group(group: &mut Complex) {
 }
 
 /// What [`split_group`] did, undone, times four.
+#[inline(always)]
 fn join_group(group: &mut Complex) {
     let Complex { re: [a, b, c, d], im: [e, f, g, h] } = *group;
     let (even, odd) = ((a + b, e + f), (a - b, e - f));
@@ -192,164 +220,131 @@ fn join_group(group: &mut Complex) {
     group.im = [even.1 + across.1, odd.1 + turned.1, even.1 - across.1, odd.1 - turned.1];
 }
 
+#[inline(always)]
 fn split_pair(pair: &mut [Complex; 2]) {
     let [a, b] = *pair;
     *pair = [a.plus(b), a.minus(b).times(eighth_roots())];
 }
 
+#[inline(always)]
 fn join_pair(pair: &mut [Complex; 2]) {
     let (a, b) = (pair[0], pair[1].times(eighth_roots().conjugate()));
     *pair = [a.plus(b), a.minus(b)];
 }
 
 /// Natural order in, bit-reversed order out.
-fn forward(block: &mut [Complex], roots: &[Vec<Complex>]) {
+fn forward(arch: Arch, block: &mut [Complex], roots: &[Vec<Complex>]) {
     if block.len() > LEAF
         && let Some((own, rest)) = roots.split_first()
     {
-        split(block, own);
+        arch.dispatch(|| split(block, own));
         for quarter in quarters(block) {
-            forward(quarter, rest);
+            forward(arch, quarter, rest);
         }
         return;
     }
-    for own in roots {
-        block.chunks_exact_mut(own.len() * 4).for_each(|part| split(part, own));
-    }
-    if has_pairs(block.len()) {
-        block.as_chunks_mut().0.iter_mut().for_each(split_pair);
-    }
-    block.iter_mut().for_each(split_group);
+    arch.dispatch(|| {
+        for own in roots {
+            block.chunks_exact_mut(own.len() * 4).for_each(|part| split(part, own));
+        }
+        if has_pairs(block.len()) {
+            block.as_chunks_mut().0.iter_mut().for_each(split_pair);
+        }
+        block.iter_mut().for_each(split_group);
+    });
 }
 
 /// Bit-reversed order in, natural order out, not divided by the size. A block without anything is
 /// left as it is: after many steps most of a spectrum has vanished.
-fn backward(block: &mut [Complex], roots: &[Vec<Complex>]) -> bool {
+fn backward(arch: Arch, block: &mut [Complex], roots: &[Vec<Complex>]) -> bool {
     if block.len() > LEAF
         && let Some((own, rest)) = roots.split_first()
     {
-        let any = quarters(block).into_iter().fold(false, |any, part| backward(part, rest) | any);
+        let parts = quarters(block).into_iter();
+        let any = parts.fold(false, |any, part| backward(arch, part, rest) | any);
         if any {
-            join(block, own);
+            arch.dispatch(|| join(block, own));
         }
         return any;
     }
     if block.iter().all(|group| *group == Complex::ZERO) {
         return false;
     }
-    block.iter_mut().for_each(join_group);
-    if has_pairs(block.len()) {
-        block.as_chunks_mut().0.iter_mut().for_each(join_pair);
-    }
-    for own in roots.iter().rev() {
-        block.chunks_exact_mut(own.len() * 4).for_each(|part| join(part, own));
-    }
+    arch.dispatch(|| {
+        block.iter_mut().for_each(join_group);
+        if has_pairs(block.len()) {
+            block.as_chunks_mut().0.iter_mut().for_each(join_pair);
+        }
+        for own in roots.iter().rev() {
+            block.chunks_exact_mut(own.len() * 4).for_each(|part| join(part, own));
+        }
+    });
     true
 }
 
 /// Whether a power of two of groups is not a power of four.
+#[inline(always)]
 fn has_pairs(groups: usize) -> bool {
     groups.trailing_zeros() % 2 == 1
 }
 
-/// Two sequences after composition, and a bound on what any partial sum of either is off by.
+/// A sequence after composition, and a bound on what any sum of some of it is off by.
 pub(super) struct Composed {
-    pub(super) first: Vec<f64>,
-    pub(super) second: Vec<f64>,
+    pub(super) masses: Vec<f64>,
     pub(super) round_off: f64,
 }
 
-/// `steps`-fold cyclic self-convolutions. Both slices have one length, a power of two from
-/// [`SIZE_MIN`] on.
-pub(super) fn self_convolve(first: &[f64], second: &[f64], steps: u64) -> Composed {
+/// `steps`-fold self-convolution; what leaves at the end comes back at the start with its sign
+/// turned. The length is a power of two from [`SIZE_MIN`] on.
+pub(super) fn self_convolve(sequence: &[f64], steps: u64) -> Composed {
     if steps == 1 {
-        return Composed { first: first.to_vec(), second: second.to_vec(), round_off: 0.0 };
+        return Composed { masses: sequence.to_vec(), round_off: 0.0 };
     }
-    let size = first.len();
-    let roots = Roots::new(size);
-    let groups = first.as_chunks().0.iter().zip(second.as_chunks().0);
-    let mut values: Vec<Complex> = groups.map(|(re, im)| Complex { re: *re, im: *im }).collect();
-    forward(&mut values, &roots.0);
-    let energy = powers(&mut values, steps);
-    backward(&mut values, &roots.0);
+    let size = sequence.len();
+    let roots = Roots::new(2 * size);
+    let Some((twist, roots)) = roots.0.split_first() else {
+        return Composed { masses: sequence.to_vec(), round_off: f64::INFINITY };
+    };
+    let arch = Arch::new();
+    let (low, high) = sequence.split_at(size / 2);
+    let groups = low.as_chunks().0.iter().zip(high.as_chunks().0).zip(twist);
+    let twisted = |((re, im), root): ((&_, &_), &Complex)| {
+        Complex { re: *re, im: *im }.times(root.conjugate())
+    };
+    let mut values: Vec<Complex> = groups.map(twisted).collect();
+    forward(arch, &mut values, roots);
+    let energy = arch.dispatch(|| powers(&mut values, steps));
+    backward(arch, &mut values, roots);
+    values.iter_mut().zip(twist).for_each(|(value, root)| *value = value.times(*root));
     // A coefficient c is off by some eps per level, its power by steps |c|^(steps - 1) times that,
-    // and the way back is one step more. Cauchy-Schwarz over the coefficients bounds every partial
-    // sum of the result.
-    let levels = f64::from(size.trailing_zeros()) + 1.0;
-    let rate = ERROR_PER_LEVEL * f64::EPSILON * levels;
+    // and the way back is one step more. Cauchy-Schwarz over the coefficients, of which there are
+    // half as many as masses, bounds every partial sum of the result.
+    let levels = f64::from(size.trailing_zeros()) + 3.0;
+    let rate = SQRT_2 * ERROR_PER_LEVEL * f64::EPSILON * levels;
+    let masses = values.iter().flat_map(|group| group.re);
     Composed {
-        first: values.iter().flat_map(|group| group.re).collect(),
-        second: values.iter().flat_map(|group| group.im).collect(),
+        masses: masses.chain(values.iter().flat_map(|group| group.im)).collect(),
         round_off: rate * (steps as f64 + 1.0) * energy.sqrt().max(1.0),
     }
 }
 
-const REVERSED: [usize; LANES] = [3, 2, 1, 0];
-
-/// Takes the two spectra apart, raises both, puts them together, divided by the size. Returns the
-/// larger sum of squares of the powers one lower.
-///
-/// In bit-reversed order the mirror images of coefficients h to 2 h - 1, h a power of two, are the
-/// same in reverse order.
+/// Raises coefficients, divided by their number. Returns the sum of squares of the powers one lower.
+#[inline(always)]
 fn powers(values: &mut [Complex], steps: u64) -> f64 {
-    let raise = Raise {
-        steps,
-        floor: (VANISHES / steps as f64).exp(),
-        scale: 1.0 / (LANES * values.len()) as f64,
-    };
-    let mut energy = [0.0; 2];
-    let (first, rest) = values.split_at_mut(1);
-    for group in first {
-        *group = raise.apply(*group, group.shuffled([0, 1, 3, 2]), 1.0, &mut energy)[0];
-    }
-    let (second, mut rest) = rest.split_at_mut(1);
-    for group in second {
-        *group = raise.apply(*group, group.shuffled(REVERSED), 1.0, &mut energy)[0];
-    }
-    let mut length = 2;
-    while !rest.is_empty() {
-        let (block, after) = rest.split_at_mut(length);
-        let (low, high) = block.split_at_mut(length / 2);
-        for (here, there) in low.iter_mut().zip(high.iter_mut().rev()) {
-            let mirrored = there.shuffled(REVERSED);
-            let raised = raise.apply(*here, mirrored, 2.0, &mut energy);
-            *here = raised[0];
-            *there = raised[1].shuffled(REVERSED);
+    let floor = (VANISHES / steps as f64).exp();
+    let scale = 1.0 / (LANES * values.len()) as f64;
+    let mut energy = 0.0;
+    for value in values {
+        let base = value.without_small(floor);
+        if base == Complex::ZERO {
+            *value = base;
+            continue;
         }
-        rest = after;
-        length *= 2;
+        let lower = base.power(steps - 1);
+        energy += lower.square_norms().iter().sum::<f64>();
+        *value = lower.times(base).scaled(scale);
     }
-    f64::max(energy[0], energy[1])
-}
-
-struct Raise {
-    steps: u64,
-    floor: f64,
-    scale: f64,
-}
-
-impl Raise {
-    /// Of coefficients and their mirror images.
-    fn apply(
-        &self,
-        here: Complex,
-        mirrored: Complex,
-        weight: f64,
-        energy: &mut [f64; 2],
-    ) -> [Complex; 2] {
-        let opposite = mirrored.conjugate();
-        let first = here.plus(opposite).scaled(0.5).without_small(self.floor);
-        let second = here.minus(opposite).turned().scaled(-0.5).without_small(self.floor);
-        if first == Complex::ZERO && second == Complex::ZERO && self.steps > 1 {
-            return [Complex::ZERO; 2];
-        }
-        let raised = [first, second].map(|base| (base.power(self.steps - 1), base));
-        for (sum, (lower, _)) in energy.iter_mut().zip(raised) {
-            *sum += weight * lower.square_norms().iter().sum::<f64>();
-        }
-        let [first, second] = raised.map(|(lower, base)| lower.times(base).scaled(self.scale));
-        [first.plus(second.turned()), first.conjugate().plus(second.conjugate().turned())]
-    }
+    energy
 }
 
 #[cfg(test)]
@@ -364,7 +359,8 @@ mod tests {
             let mut next = vec![0.0; size];
             for (i, a) in product.iter().enumerate() {
                 for (j, b) in base.iter().enumerate() {
-                    next[(i + j) % size] += a * b;
+                    let sign = if i + j < size { 1.0 } else { -1.0 };
+                    next[(i + j) % size] += sign * a * b;
                 }
             }
             product = next;
@@ -382,14 +378,12 @@ mod tests {
     #[test]
     fn powers_of_a_transform_are_convolutions() {
         for (size, steps) in
-            [(16, 1), (16, 2), (16, 5), (32, 5), (64, 3), (128, 2), (2048, 2), (4096, 2)]
+            [(32, 1), (32, 2), (32, 5), (64, 5), (128, 3), (256, 2), (2048, 2), (4096, 2)]
         {
-            let (first, second) = (masses(size, 3), masses(size, 5));
-            let got = self_convolve(&first, &second, steps);
-            for (got, base) in [(&got.first, &first), (&got.second, &second)] {
-                for (got, wanted) in got.iter().zip(slowly(base, steps)) {
-                    assert!((got - wanted).abs() < 5e-15, "{size} {steps}: {got} {wanted}");
-                }
+            let base = masses(size, 3);
+            let got = self_convolve(&base, steps);
+            for (got, wanted) in got.masses.iter().zip(slowly(&base, steps)) {
+                assert!((got - wanted).abs() < 5e-15, "{size} {steps}: {got} {wanted}");
             }
         }
     }
@@ -400,10 +394,10 @@ mod tests {
         let (size, steps) = (4096, 3000_u64);
         let mut base = vec![0.0; size];
         (base[0], base[1]) = (0.75, 0.25);
-        let got = self_convolve(&base, &base, steps);
+        let got = self_convolve(&base, steps);
         let mut exact = 0.75_f64.ln() * steps as f64;
         let (mut sum, mut wanted) = (0.0, 0.0);
-        for (k, mass) in got.first.iter().enumerate().take(3000) {
+        for (k, mass) in got.masses.iter().enumerate().take(3000) {
             (sum, wanted) = (sum + mass, wanted + exact.exp());
             assert!((sum - wanted).abs() < got.round_off, "{k}: {sum} {wanted}");
             exact += ((steps as f64 - k as f64) / (k + 1) as f64 / 3.0).ln();
@@ -412,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_vanished_is_nothing_and_two_real_sequences_stay_apart() {
+    fn what_has_vanished_is_nothing() {
         let size = 65_536;
         let mut base = vec![0.0; size];
         for (i, slot) in base.iter_mut().take(1000).enumerate() {
@@ -424,12 +418,13 @@ mod tests {
         }
         let mut point = vec![0.0; size];
         point[3] = 1.0;
-        let got = self_convolve(&base, &point, 50);
         let mean = |masses: &[f64]| -> f64 {
             masses.iter().enumerate().map(|(at, mass)| at as f64 * mass).sum()
         };
-        assert!((mean(&got.first) / (50.0 * mean(&base)) - 1.0).abs() < 1e-11);
-        assert!((got.second[150] - 1.0).abs() < 1e-12);
-        assert!((mean(&got.second) - 150.0).abs() < 1e-7);
+        let got = self_convolve(&base, 50);
+        assert!((mean(&got.masses) / (50.0 * mean(&base)) - 1.0).abs() < 1e-11);
+        let got = self_convolve(&point, 50);
+        assert!((got.masses[150] - 1.0).abs() < 1e-12);
+        assert!((mean(&got.masses) - 150.0).abs() < 1e-7);
     }
 }
