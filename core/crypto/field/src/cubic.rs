@@ -24,6 +24,7 @@ impl Cubic {
     pub const ONE: Self = Self([Fp::ONE, Fp::ZERO, Fp::ZERO]);
 
     /// The element with coefficients a₀, a₁, a₂.
+    #[inline]
     pub const fn new(coefficients: [Fp; 3]) -> Self {
         Self(coefficients)
     }
@@ -34,12 +35,14 @@ impl Cubic {
     }
 
     /// a₀, a₁, a₂.
+    #[inline]
     pub const fn coefficients(self) -> [Fp; 3] {
         self.0
     }
 
     /// The product with an element of the prime field.
     #[must_use]
+    #[inline]
     pub fn scale(self, factor: Fp) -> Self {
         Self(self.0.map(|a| a * factor))
     }
@@ -70,6 +73,7 @@ impl Cubic {
 
 impl Add for Cubic {
     type Output = Self;
+    #[inline]
     fn add(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
     }
@@ -77,6 +81,7 @@ impl Add for Cubic {
 
 impl Sub for Cubic {
     type Output = Self;
+    #[inline]
     fn sub(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i] - other.0[i]))
     }
@@ -86,6 +91,7 @@ impl Mul for Cubic {
     type Output = Self;
 
     /// x³ = x + 1 and x⁴ = x² + x.
+    #[inline]
     fn mul(self, other: Self) -> Self {
         let ([a0, a1, a2], [b0, b1, b2]) = (self.0, other.0);
         let (third, fourth) = (a1 * b2 + a2 * b1, a2 * b2);
@@ -99,30 +105,35 @@ impl Mul for Cubic {
 
 impl Neg for Cubic {
     type Output = Self;
+    #[inline]
     fn neg(self) -> Self {
         Self(self.0.map(Neg::neg))
     }
 }
 
 impl AddAssign for Cubic {
+    #[inline]
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
     }
 }
 
 impl SubAssign for Cubic {
+    #[inline]
     fn sub_assign(&mut self, other: Self) {
         *self = *self - other;
     }
 }
 
 impl MulAssign for Cubic {
+    #[inline]
     fn mul_assign(&mut self, other: Self) {
         *self = *self * other;
     }
 }
 
 impl Sum for Cubic {
+    #[inline]
     fn sum<I: Iterator<Item = Self>>(elements: I) -> Self {
         elements.fold(Self::ZERO, Add::add)
     }

@@ -90,16 +90,19 @@ impl Fp {
     pub const ONE: Self = Self(1);
 
     /// `value` modulo p.
+    #[inline]
     pub const fn new(value: u64) -> Self {
         Self(word::canonical(value))
     }
 
     /// The element `value`, or nothing if it is not below p.
+    #[inline]
     pub const fn from_canonical(value: u64) -> Option<Self> {
         if value < P { Some(Self(value)) } else { None }
     }
 
     /// `value` modulo p.
+    #[inline]
     pub const fn from_i64(value: i64) -> Self {
         // A negative value is 2^64 too large as a word.
         let wrapped = EPSILON & (value >> 63).cast_unsigned();
@@ -107,11 +110,13 @@ impl Fp {
     }
 
     /// The representative in 0..p.
+    #[inline]
     pub const fn value(self) -> u64 {
         self.0
     }
 
     /// The representative in −(p−1)/2 ..= (p−1)/2.
+    #[inline]
     pub const fn centred(self) -> i64 {
         let (_, above) = word::borrowing_sub(P / 2, self.0);
         self.0.wrapping_sub(P & above).cast_signed()
@@ -166,6 +171,7 @@ impl From<u32> for Fp {
 
 impl Add for Fp {
     type Output = Self;
+    #[inline]
     fn add(self, other: Self) -> Self {
         Self(word::add(self.0, other.0))
     }
@@ -173,6 +179,7 @@ impl Add for Fp {
 
 impl Sub for Fp {
     type Output = Self;
+    #[inline]
     fn sub(self, other: Self) -> Self {
         Self(word::sub(self.0, other.0))
     }
@@ -180,6 +187,7 @@ impl Sub for Fp {
 
 impl Mul for Fp {
     type Output = Self;
+    #[inline]
     fn mul(self, other: Self) -> Self {
         Self(word::mul(self.0, other.0))
     }
@@ -187,30 +195,35 @@ impl Mul for Fp {
 
 impl Neg for Fp {
     type Output = Self;
+    #[inline]
     fn neg(self) -> Self {
         Self::ZERO - self
     }
 }
 
 impl AddAssign for Fp {
+    #[inline]
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
     }
 }
 
 impl SubAssign for Fp {
+    #[inline]
     fn sub_assign(&mut self, other: Self) {
         *self = *self - other;
     }
 }
 
 impl MulAssign for Fp {
+    #[inline]
     fn mul_assign(&mut self, other: Self) {
         *self = *self * other;
     }
 }
 
 impl Sum for Fp {
+    #[inline]
     fn sum<I: Iterator<Item = Self>>(elements: I) -> Self {
         elements.fold(Self::ZERO, Add::add)
     }

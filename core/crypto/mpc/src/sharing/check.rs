@@ -62,15 +62,14 @@ impl<E: Field> CheckPolynomial<E> {
 }
 
 /// `Σ_{l≥1} r^l·s_l`, by Horner's rule in blocks: within a block the products are independent
-/// of each other, and cheap as the `s_l` are in the subfield.
+/// of each other, and cheap as the `s_l` are in the subfield and sums are reduced once.
 pub(crate) fn fingerprint<F: Field, E: Extension<F>>(r: E, elements: &[F]) -> E {
-    const BLOCK: usize = 16;
+    const BLOCK: usize = 32;
     let mut powers = [r; BLOCK];
     for i in 1..BLOCK {
         powers[i] = powers[i - 1] * r;
     }
     elements.chunks(BLOCK).rev().fold(E::ZERO, |sum, block| {
-        let terms = powers.iter().zip(block).map(|(power, &element)| power.scale(element));
-        terms.fold(sum * powers[BLOCK - 1], |sum, term| sum + term)
+        sum * powers[BLOCK - 1] + E::weigh(powers.into_iter().zip(block.iter().copied()))
     })
 }

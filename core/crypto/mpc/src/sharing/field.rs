@@ -48,6 +48,11 @@ pub trait Extension<F>: Field {
     /// `self · factor`.
     #[must_use]
     fn scale(self, factor: F) -> Self;
+
+    /// `Σ weight_i · element_i`.
+    fn weigh(terms: impl Iterator<Item = (Self, F)>) -> Self {
+        terms.fold(Self::ZERO, |sum, (weight, element)| sum + weight.scale(element))
+    }
 }
 
 impl<F: Field> Extension<F> for F {
@@ -132,6 +137,16 @@ impl Extension<Fp> for Cubic {
     fn scale(self, factor: Fp) -> Self {
         Self::scale(self, factor)
     }
+
+    fn weigh(terms: impl Iterator<Item = (Self, Fp)>) -> Self {
+        let mut sums = [Wide::default(); 3];
+        for (weight, element) in terms {
+            for (sum, weight) in sums.iter_mut().zip(weight.coefficients()) {
+                sum.add(weight, element);
+            }
+        }
+        Self::new(sums.map(Wide::reduce))
+    }
 }
 
 impl Field for Scalar {
@@ -176,6 +191,10 @@ mod tests {
             let (a, b): (Vec<Fp>, Vec<Fp>) = pairs.unzip();
             let plain = a.iter().zip(&b).fold(Fp::ZERO, |sum, (&a, &b)| sum + a * b);
             prop_assert_eq!(<Fp as Field>::dot(&a, &b), plain);
+            let weights = a.windows(3).map(|w| Cubic::new([w[0], w[1], w[2]]));
+            let terms = weights.zip(b.iter().copied());
+            let plain = terms.clone().fold(Cubic::ZERO, |sum, (w, b)| sum + w.scale(b));
+            prop_assert_eq!(<Cubic as Extension<Fp>>::weigh(terms), plain);
         }
     }
 }

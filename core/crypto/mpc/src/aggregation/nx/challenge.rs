@@ -2,11 +2,12 @@
 
 use blake3::OutputReader;
 use borsh::BorshSerialize;
-use nexus_field::{Cubic, Fp, N};
+use nexus_field::{Cubic, Fp};
 use nexus_types::{Digest, OwnerId, borsh};
 
 use super::masked::Masked;
 use super::message::Header;
+use crate::sharing::Extension;
 use crate::twin::{Check, enforced};
 
 /// What a twin binds challenges to that are to be bound to a sum.
@@ -44,24 +45,35 @@ pub(super) fn sums_digest(sums: &[Masked]) -> Digest {
 /// A linear fingerprint of vectors: `sum of r^l c_l`, l from 1. Two vectors that differ have the
 /// same one with probability at most words/p^3 over `r`.
 pub(super) struct Fingerprint {
-    /// r, r^2, .. r^N.
-    powers: Vec<Cubic>,
+    /// r, r^2, .. r^BLOCK.
+    powers: [Cubic; BLOCK],
 }
+
+/// Words that are weighed with known powers: for vectors of a few thousand words, about as many as
+/// there are blocks.
+const BLOCK: usize = 128;
 
 impl Fingerprint {
     pub(super) fn new(r: Cubic) -> Self {
-        let powers = std::iter::successors(Some(r), |power| Some(*power * r));
-        Self { powers: powers.take(N).collect() }
+        let mut power = Cubic::ONE;
+        let powers = std::array::from_fn(|_| {
+            power *= r;
+            power
+        });
+        Self { powers }
     }
 
     pub(super) fn of(&self, vector: &Masked) -> Cubic {
-        let step = self.powers.last().copied().unwrap_or_default();
-        vector.words().chunks(N).rev().fold(Cubic::ZERO, |sum, words| sum * step + self.dot(words))
+        let step = self.powers[BLOCK - 1];
+        vector
+            .words()
+            .chunks(BLOCK)
+            .rev()
+            .fold(Cubic::ZERO, |sum, words| sum * step + self.dot(words))
     }
 
     fn dot(&self, words: &[u64]) -> Cubic {
-        let terms = self.powers.iter().zip(words).map(|(power, word)| power.scale(Fp::new(*word)));
-        terms.fold(Cubic::ZERO, |sum, term| sum + term)
+        Cubic::weigh(self.powers.iter().zip(words).map(|(power, word)| (*power, Fp::new(*word))))
     }
 }
 

@@ -2,7 +2,10 @@
 //! X25519 and ML-KEM-768 in one (draft-ietf-hpke-pq): what is recorded today stays closed when
 //! either of them falls.
 
+mod xwing;
+
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use hpke::aead::ChaCha20Poly1305;
@@ -10,6 +13,8 @@ use hpke::kdf::KdfTurboShake128;
 use hpke::kem::XWing;
 use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
 use nexus_types::{CryptoRng, Digest, borsh};
+use subtle::ConstantTimeEq;
+use xwing::{Expanded, ExpandedXWing};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Bytes that sealing adds: the encapsulated key and the authentication tag.
@@ -17,6 +22,7 @@ pub const OVERHEAD_BYTES: usize = 1120 + 16;
 /// Bytes of a packet key.
 pub const PACKET_KEY_BYTES: usize = 1216;
 const ENCAPSULATED_BYTES: usize = 1120;
+const SEED_BYTES: usize = 32;
 const INFO: &[u8] = b"nexus/mpc/packet v1";
 
 /// A key that packets can be sealed to, as its owner published it.
@@ -84,8 +90,14 @@ impl PacketKey {
 }
 
 /// The secret half of a [`PacketKey`]. Wiped when dropped.
-#[derive(Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Zeroize, ZeroizeOnDrop)]
-pub struct PacketSecret([u8; 32]);
+#[derive(Clone, BorshSerialize, BorshDeserialize, Zeroize, ZeroizeOnDrop)]
+pub struct PacketSecret {
+    seed: [u8; SEED_BYTES],
+    /// What follows from the seed, once it was needed. Goes with the last copy of the secret.
+    #[borsh(skip)]
+    #[zeroize(skip)]
+    expanded: OnceLock<Arc<Expanded>>,
+}
 
 impl fmt::Debug for PacketSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,22 +105,29 @@ impl fmt::Debug for PacketSecret {
     }
 }
 
+impl PartialEq for PacketSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.seed.ct_eq(&other.seed).into()
+    }
+}
+
+impl Eq for PacketSecret {}
+
 impl PacketSecret {
     /// A new key: from `rng`, never derived from another secret, so that erasing it is final.
     pub fn generate(rng: &mut dyn CryptoRng) -> Self {
-        let mut secret = Self([0; 32]);
-        rng.fill_bytes(&mut secret.0);
+        let mut secret = Self { seed: [0; SEED_BYTES], expanded: OnceLock::new() };
+        rng.fill_bytes(&mut secret.seed);
         secret
+    }
+
+    fn expanded(&self) -> &Expanded {
+        self.expanded.get_or_init(|| Arc::new(Expanded::new(&self.seed)))
     }
 
     /// What packets are sealed to.
     pub fn public(&self) -> PacketKey {
-        let mut key = PacketKey([0; PACKET_KEY_BYTES]);
-        // Any 32 bytes are a secret key of X-Wing.
-        if let Ok(secret) = <XWing as Kem>::PrivateKey::from_bytes(&self.0) {
-            XWing::sk_to_pk(&secret).write_exact(&mut key.0);
-        }
-        key
+        PacketKey(*self.expanded().public())
     }
 
     /// Opens what was sealed to [`PacketSecret::public`] in `context`.
@@ -122,11 +141,10 @@ impl PacketSecret {
         }
         let (encapsulated, ciphertext) = packet.0.split_at(ENCAPSULATED_BYTES);
         let closed = |_| SealError::Closed;
-        let secret = <XWing as Kem>::PrivateKey::from_bytes(&self.0).map_err(closed)?;
         let encapsulated = <XWing as Kem>::EncappedKey::from_bytes(encapsulated).map_err(closed)?;
-        hpke::single_shot_open::<ChaCha20Poly1305, KdfTurboShake128, XWing>(
+        hpke::single_shot_open::<ChaCha20Poly1305, KdfTurboShake128, ExpandedXWing>(
             &OpModeR::Base,
-            &secret,
+            self.expanded(),
             &encapsulated,
             INFO,
             ciphertext,
@@ -162,6 +180,18 @@ mod tests {
             let short = Sealed(packet.0[..length].to_vec());
             assert_eq!(secret.open(b"round 1", &short), Err(SealError::Short { got: length }));
         }
+    }
+
+    #[test]
+    fn a_secret_is_stored_as_its_seed() {
+        let mut rng = ChaCha12Rng::seed_from_u64(1);
+        let secret = PacketSecret::generate(&mut rng);
+        let packet = secret.public().seal(&mut rng, b"round 1", b"share").unwrap();
+        let bytes = borsh::to_vec(&secret).unwrap();
+        assert_eq!(bytes.len(), SEED_BYTES);
+        let restored = PacketSecret::try_from_slice(&bytes).unwrap();
+        assert_eq!(restored, secret);
+        assert_eq!(**restored.open(b"round 1", &packet).unwrap(), *b"share");
     }
 
     #[test]
