@@ -16,12 +16,38 @@ const SIZES: [Size; 3] = [
     Size { owners: 100, values: 100_000, packing: 2, members: 4 },
 ];
 
+/// A round of the job that `nexus run` has without a file.
+const DEFAULT_JOB: Size = Size { owners: 10, values: 4_810, packing: 1, members: 4 };
+
 fn main() -> Result<(), SumBenchError> {
     let mut criterion = Criterion::default().with_measurement(CpuTime).configure_from_args();
+    round(&mut criterion, DEFAULT_JOB)?;
     for size in SIZES {
         parts(&mut criterion, size)?;
     }
     criterion.final_summary();
+    Ok(())
+}
+
+/// A sum from the owners' values to their sum, all parties together.
+fn round(criterion: &mut Criterion<CpuTime>, size: Size) -> Result<(), SumBenchError> {
+    let Size { owners, values, members, .. } = size;
+    let name = format!("whole sum of {owners} owners, {values} values, {members} members");
+    let mut sum = SecureSum::new(size)?;
+    let update = sum.values();
+    criterion.bench_function(&name, |bencher| {
+        let fresh = || SecureSum::new(size);
+        let run = |sum: &mut Result<SecureSum, _>| {
+            let Ok(sum) = sum else { return Ok(None) };
+            for id in OwnerId::all(owners) {
+                let message = sum.contribute(id, &update)?;
+                sum.accept(id, &message)?;
+            }
+            sum.certify()?;
+            SecureSum::open(&mut sum.collector).map(Some)
+        };
+        bencher.iter_batched_ref(fresh, run, BatchSize::PerIteration);
+    });
     Ok(())
 }
 

@@ -26,7 +26,8 @@ use nexus_privacy::mechanisms::clip::Clip;
 use nexus_privacy::mechanisms::gaussian::Gaussian;
 use nexus_privacy::mechanisms::grid::{Grid, MAX_LIMIT, Room};
 use nexus_privacy::mechanisms::shares::LOST;
-use nexus_types::{Digest, Seed};
+use nexus_training::cooled;
+use nexus_types::{Digest, Round, Seed};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -136,8 +137,8 @@ fn train(
         let ticket = reservation.next_round().ok_or("no ticket is left")?;
         let clipped = clipped_gradients(network, train, &parameters, clip, Arc::clone(&label))?;
         let sum = clipped.noise_alone(ticket, &grid, &noise, &mut rng)?.release().into_value();
-        let left = 1.0 - (f64::from(round) - 0.5) / f64::from(rounds);
-        let step = rate * (left / COOLDOWN).min(1.0) / (recipe.clip * rows * grid.scale());
+        let step =
+            cooled(rate, COOLDOWN, Round(round), rounds) / (recipe.clip * rows * grid.scale());
         for (parameter, value) in parameters.iter_mut().zip(&sum) {
             *parameter = narrowed(f64::from(*parameter) - *value as f64 * step);
         }

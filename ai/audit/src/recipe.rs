@@ -3,7 +3,7 @@
 use nexus_learning::{LocalConfig, train_local};
 use nexus_models::data::Dataset;
 use nexus_models::{Network, Real, Workspace};
-use nexus_training::{LocalTask, TaskId};
+use nexus_training::{LocalTask, TaskId, cooled};
 use nexus_types::{Round, Seed};
 
 use crate::AuditError;
@@ -76,14 +76,6 @@ pub struct Private<'a> {
     pub cooldown: f64,
 }
 
-impl Private<'_> {
-    /// The length of the step in the middle of a round, from 0.
-    fn step(&self, round: u32) -> f64 {
-        let left = 1.0 - (f64::from(round) + 0.5) / f64::from(self.noise.rounds);
-        self.step * if left < self.cooldown { left / self.cooldown } else { 1.0 }
-    }
-}
-
 impl Recipe for Private<'_> {
     fn train(&self, data: &Dataset, seed: &Seed) -> Result<Vec<f32>, AuditError> {
         let noise = self.noise.central();
@@ -93,8 +85,9 @@ impl Recipe for Private<'_> {
         let mut sum = SecureSum::new(&noise, self.network.parameters(), room, &secret)?;
         let mut parameters = self.network.initial(seed);
         let mut workspace = Workspace::new();
-        for round in 0..noise.rounds {
-            let step = self.step(round) / (self.rows.max(1) as f64 * noise.clip);
+        for round in 1..=noise.rounds {
+            let step = cooled(self.step, self.cooldown, Round(round), noise.rounds)
+                / (self.rows.max(1) as f64 * noise.clip);
             let mut sums = vec![0.0; parameters.len()];
             let weight = |norm_sq| sum.weight(norm_sq);
             add_weighted(self.network, &parameters, data, &mut workspace, weight, &mut sums)?;

@@ -215,6 +215,6 @@ pub use rule::Rule;
 pub use secure::{
     EngineManifest, EngineTerms, JobTerms, MAX_SUM_ATTEMPTS, MIN_SUM_OWNERS, Manifest,
     ManifestRefusal, Member, MemberAnswer, MemberEffect, MemberRefusal, MemberTask, PrivacyTerms,
-    Release, SignedManifest, SignedPacketKey, SumRecord,
+    Release, SignedManifest, SignedPacketKey, SumRecord, cooled,
 };
 pub use strategy::Strategy;

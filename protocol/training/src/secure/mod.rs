@@ -16,7 +16,7 @@ mod twin;
 pub use ledger::ManifestRefusal;
 pub use manifest::{EngineManifest, Manifest, SignedManifest, SignedPacketKey};
 pub use member::{Member, MemberAnswer, MemberEffect, MemberRefusal, MemberTask};
-pub use private::{PrivacyTerms, Release};
+pub use private::{PrivacyTerms, Release, cooled};
 pub use record::SumRecord;
 pub use terms::{EngineTerms, JobTerms, MAX_SUM_ATTEMPTS, MIN_SUM_OWNERS};
 

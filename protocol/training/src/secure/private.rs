@@ -58,6 +58,13 @@ pub struct PrivacyTerms {
     pub cooldown: f64,
 }
 
+/// The length of the step in the middle of round `round` of `rounds`, the first of which is 1:
+/// `step`, which falls evenly to 0 over `cooldown`, the last share of the rounds.
+pub fn cooled(step: f64, cooldown: f64, round: Round, rounds: u32) -> f64 {
+    let left = 1.0 - (f64::from(round.0) - 0.5) / f64::from(rounds);
+    step * if left < cooldown { left / cooldown } else { 1.0 }
+}
+
 impl PrivacyTerms {
     /// Checks the terms for a job of `plan` under `terms`.
     ///
@@ -155,12 +162,6 @@ impl PrivacyTerms {
         }
     }
 
-    /// The length of the step in the middle of round `round` of `rounds`.
-    fn step(&self, round: Round, rounds: u32) -> f64 {
-        let left = 1.0 - (f64::from(round.0) - 0.5) / f64::from(rounds);
-        self.step * if left < self.cooldown { left / self.cooldown } else { 1.0 }
-    }
-
     /// What the sum of a round over `survivors` moves the model by.
     pub(super) fn update(
         &self,
@@ -169,7 +170,7 @@ impl PrivacyTerms {
         (grid, sum): (&Grid, &[i64]),
         survivors: &[OwnerId],
     ) -> Vec<f64> {
-        let step = self.step(round, plan.rounds);
+        let step = cooled(self.step, self.cooldown, round, plan.rounds);
         let rows = |owner: &OwnerId| self.rows.get(owner.index()).copied().unwrap_or_default();
         let scale = match self.unit {
             // Down the mean gradient.

@@ -14,7 +14,7 @@ use rand_chacha::rand_core::SeedableRng;
 use super::twin::without_signatures;
 use super::{
     EngineManifest, EngineTerms, JobTerms, Manifest, ManifestRefusal, Member, MemberAnswer,
-    MemberEffect, MemberRefusal, MemberTask, Payload, SignedManifest, SignedPacketKey,
+    MemberEffect, MemberRefusal, MemberTask, Payload, SignedManifest, SignedPacketKey, cooled,
     expected_values,
 };
 use crate::message::{Answer, Task, TaskId, TrainTask};
@@ -421,4 +421,14 @@ fn members_watch_attempts_and_content_too() {
     let low = Manifest { n_min: JOB.n_min - 1, ..honest(2, MODEL) };
     let refusal = ManifestRefusal::Outside { what: "fewest number of owners".to_owned() };
     assert_eq!(open(&mut real, low, &own), Err(MemberRefusal::Manifest(refusal)));
+}
+
+#[test]
+fn steps_fall_to_nothing_over_the_last_rounds() {
+    let near = |got: f64, expected: f64| assert!((got - expected).abs() < 1e-9, "{got}");
+    for (round, expected) in (1..).zip([8.0, 8.0, 6.0, 2.0]) {
+        near(cooled(8.0, 0.5, Round(round), 4), expected);
+        near(cooled(8.0, 0.0, Round(round), 4), 8.0);
+    }
+    near((1..=100).map(|round| cooled(1.0, 1.0, Round(round), 100)).sum(), 50.0);
 }
