@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use nexus_types::limits::MAX_MESSAGE_BYTES;
 use nexus_types::{Digest, Store, StoreError, check_key};
-use zeroize::Zeroizing;
 
 const DIGEST_BYTES: usize = 32;
 const DOMAIN: &str = "cipher-nexus stored value v1";
@@ -37,8 +36,9 @@ impl DirStore {
     /// [`StoreError`].
     pub fn stage(&mut self, key: &str, value: &[u8]) -> Result<Staged, StoreError> {
         check_key(key)?;
-        let bytes = Zeroizing::new([&Digest::of(DOMAIN, value).0, value].concat());
-        stage(&self.folder.join(key), &bytes, &secret()).map_err(|source| device(key, source))
+        let digest = Digest::of(DOMAIN, value).0;
+        let staged = stage(&self.folder.join(key), [&digest, value], &secret());
+        staged.map_err(|source| device(key, source))
     }
 }
 
@@ -65,8 +65,12 @@ impl Staged {
     }
 }
 
-/// Writes `bytes` beside `path`, onto the device; [`Staged::commit`] puts them in its place.
-fn stage(path: &Path, bytes: &[u8], options: &OpenOptions) -> io::Result<Staged> {
+/// Writes `parts` beside `path`, onto the device; [`Staged::commit`] puts them in its place.
+fn stage<const N: usize>(
+    path: &Path,
+    parts: [&[u8]; N],
+    options: &OpenOptions,
+) -> io::Result<Staged> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".tmp");
     let partial = PathBuf::from(partial);
@@ -76,7 +80,7 @@ fn stage(path: &Path, bytes: &[u8], options: &OpenOptions) -> io::Result<Staged>
         _ => {}
     }
     let mut file = options.open(&partial)?;
-    file.write_all(bytes)?;
+    parts.into_iter().try_for_each(|part| file.write_all(part))?;
     file.sync_all()?;
     Ok(Staged { partial, target: path.to_owned() })
 }
@@ -96,7 +100,7 @@ fn secret() -> OpenOptions {
 /// # Errors
 /// What the operating system says.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    stage(path, bytes, File::options().write(true).create_new(true))?.commit()
+    stage(path, [bytes], File::options().write(true).create_new(true))?.commit()
 }
 
 /// As [`write_atomic`], for the eyes of this user alone.
@@ -104,7 +108,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// What the operating system says.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    stage(path, bytes, &secret())?.commit()
+    stage(path, [bytes], &secret())?.commit()
 }
 
 /// Reads a regular file of at most `limit` bytes. Pipes and devices are refused: they could keep
