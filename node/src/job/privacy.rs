@@ -52,6 +52,9 @@ pub struct PrivacySection {
     pub epsilon: f64,
     /// The probability with which that may fail: far below one over the number of units.
     pub delta: f64,
+    /// With which probability a row takes part in a round, by a coin that only its owner sees; 1 for
+    /// every row in every round. For large data; with the unit `record` only.
+    pub rate: f64,
     /// The largest norm of what one unit contributes to a round; 0.5 for records, 1 for owners if not set.
     pub clip: Option<f64>,
     /// How far a round moves the model: in clips of the mean gradient for records (8 if not set), as
@@ -78,6 +81,7 @@ impl Default for PrivacySection {
             unit: Unit::Record,
             epsilon: 3.0,
             delta: 1e-5,
+            rate: 1.0,
             clip: None,
             learning_rate: None,
             cooldown: 0.5,
@@ -118,6 +122,7 @@ impl JobFile {
         let ranges = [
             ("epsilon", Some(section.epsilon), 1e-6, 1e3),
             ("delta", Some(section.delta), 1e-30, 0.1),
+            ("rate", Some(section.rate), 1e-6, 1.0),
             ("clip", section.clip, 1e-9, 1e9),
             ("cooldown", Some(section.cooldown), 0.0, 1.0),
             ("learning_rate", section.learning_rate, 1e-9, 1e6),
@@ -151,6 +156,10 @@ impl JobFile {
                  gradients a round"
             );
             return self.refuse(&["training", key], message);
+        }
+        if section.unit == Unit::Owner && section.rate < 1.0 {
+            let message = "`rate` draws rows, and what is hidden here is an owner";
+            return self.refuse(&["privacy", "rate"], message);
         }
         if section.purpose.is_empty() || section.purpose.len() > nexus_privacy::budget::NAME_MAX {
             let limit = nexus_privacy::budget::NAME_MAX;

@@ -33,13 +33,23 @@ pub(super) fn section(page: &mut Markup, summary: &Summary) {
     chart.lines(page);
 }
 
-fn facts(privacy: &Privacy) -> [(&'static str, String); 9] {
+fn facts(privacy: &Privacy) -> [(&'static str, String); 10] {
     let trusted = if privacy.local { "nobody" } else { "the other owners and the committee" };
+    let sampling = if privacy.sampling < 1.0 {
+        format!(
+            "each row with probability {}, by coins that only its owner sees; against its staff epsilon {}",
+            privacy.sampling,
+            number(privacy.staff_epsilon)
+        )
+    } else {
+        "every row in every round: nothing is claimed for sampling".to_owned()
+    };
     [
         ("Whose presence is hidden", privacy.unit.name().to_owned()),
         ("Limit", format!("epsilon {} at delta {:e}", privacy.epsilon, privacy.delta)),
         ("Spent", format!("epsilon {}, by {}", number(privacy.spent), privacy.accountant)),
         ("Against an owner's own contribution", format!("epsilon {}", number(privacy.own_epsilon))),
+        ("Rows in a round", sampling),
         ("Noise of a round", format!("{} sensitivities", number(privacy.noise))),
         ("Largest contribution", format!("norm {}", number(privacy.clip))),
         (

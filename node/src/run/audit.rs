@@ -55,6 +55,11 @@ pub fn audit(job: &JobFile, seed: u64, options: Options) -> Result<Report, NodeE
     };
     match plan.privacy() {
         None => attack(&plain(&owners, &plan), None, None),
+        Some(privacy) if privacy.rate < 1.0 => {
+            let help = "audit the same job with `rate = 1.0`, or with --no-privacy";
+            let message = "attacks on sampled rounds are not there yet";
+            Err(job.problem(&["privacy", "rate"], message, Some(help.to_owned())).into())
+        }
         Some(privacy) if privacy.unit == Unit::Record => {
             let noise = noise(privacy, &plan);
             let recipe = private(&owners, privacy, noise, &pool);

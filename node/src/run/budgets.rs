@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use nexus_privacy::accounting::{self, Currency, Split, Unit};
+use nexus_privacy::accounting::{self, Cost, Split, Unit, planned_order};
 use nexus_privacy::budget::{
     BudgetError, BudgetFile, BudgetTicket, Ledger, Opened, Reservation, Terms,
 };
-use nexus_training::{Plan, PrivacyTerms, Release};
+use nexus_training::{Plan, PrivacyTerms, Release, TrainingError};
 use nexus_types::{OwnerId, Round};
 
 use crate::error::NodeError;
@@ -66,10 +66,11 @@ impl Budgets {
             done,
             own: section.budgets.is_none(),
         };
+        let own = own_terms(request.plan, section)?;
         let open = |(owner, name): (usize, &String)| {
             let path = folder.join(file_name(job, owner, name)?);
             Ok(if request.own && !path.exists() {
-                BudgetFile::create(&path, terms(name, section))?
+                BudgetFile::create(&path, Terms { data_set: named(name), ..own.clone() })?
             } else {
                 BudgetFile::open(&path)?
             })
@@ -164,16 +165,22 @@ fn made(folder: PathBuf) -> Result<PathBuf, NodeError> {
     Ok(folder)
 }
 
+fn named(name: &str) -> String {
+    name.chars().take(nexus_privacy::budget::NAME_MAX / 4).collect()
+}
+
 /// The budget of an owner who has said nothing: for one run.
-fn terms(name: &str, section: &PrivacySection) -> Terms {
-    Terms {
-        data_set: name.chars().take(nexus_privacy::budget::NAME_MAX / 4).collect(),
+fn own_terms(plan: accounting::Plan, section: &PrivacySection) -> Result<Terms, NodeError> {
+    let cost = Cost::of_plan(plan).map_err(TrainingError::from)?;
+    let planned = planned_order(&cost, section.delta);
+    Ok(Terms {
+        data_set: String::new(),
         unit: section.unit.into(),
         split: Split::Train,
-        currency: Currency::Gdp,
+        currency: plan.currency(),
         epsilon: section.epsilon,
         delta: section.delta,
-        planned_order: 0,
+        planned_order: u8::try_from(planned).unwrap_or_default(),
         caps: Vec::new(),
-    }
+    })
 }

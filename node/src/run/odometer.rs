@@ -1,6 +1,8 @@
 //! What of the promised privacy the rounds have spent.
 
-use nexus_privacy::accounting::{AccountingError, FILTER_SHARE, GaussianDp};
+use nexus_privacy::accounting::{
+    self, AccountingError, Cost, Currency, FILTER_SHARE, Filter, GaussianDp, PrivacyLoss,
+};
 use nexus_training::{Plan, PrivacyTerms, Release, TrainingError};
 
 use crate::error::NodeError;
@@ -13,7 +15,10 @@ pub(super) struct Odometer {
     terms: PrivacyTerms,
     release: Release,
     rounds: u32,
-    mu_squared: f64,
+    filter: Filter,
+    total: Cost,
+    /// The owners in the last sum and what it cost: mostly those of the next.
+    last: Option<(usize, Cost)>,
 }
 
 impl Odometer {
@@ -22,21 +27,31 @@ impl Odometer {
         let Some((terms, release)) = plan.privacy().cloned().zip(plan.release()?) else {
             return Ok(None);
         };
-        Ok(Some(Self { terms, release, rounds: plan.rounds, mu_squared: 0.0 }))
+        let filter = terms.accounted(plan.rounds).filter(terms.epsilon, terms.delta);
+        let filter = filter.map_err(TrainingError::from)?;
+        let (rounds, total) = (plan.rounds, Cost::ZERO);
+        Ok(Some(Self { terms, release, rounds, filter, total, last: None }))
     }
 
     /// Adds a round with so many owners in its sum; epsilon after it.
     pub(super) fn add(&mut self, survivors: usize) -> Result<f64, NodeError> {
+        let cost = match self.last {
+            Some((same, cost)) if same == survivors => cost,
+            _ => self.of_round(survivors)?,
+        };
+        self.last = Some((survivors, cost));
+        self.total = self.total.and(&cost);
+        Ok(self.epsilon())
+    }
+
+    fn of_round(&self, survivors: usize) -> Result<Cost, TrainingError> {
         let sigma = self.release.realised(u32::try_from(survivors).unwrap_or(u32::MAX))?;
-        self.mu_squared += sigma.powi(-2);
-        self.epsilon()
+        Ok(Cost::of_plan(accounting::Plan { sigma, ..self.terms.accounted(1) })?)
     }
 
     /// Epsilon so far.
-    fn epsilon(&self) -> Result<f64, NodeError> {
-        let dp = GaussianDp::new(self.mu_squared.sqrt());
-        let epsilon = dp.and_then(|dp| dp.epsilon(FILTER_SHARE * self.terms.delta));
-        Ok(epsilon.map_err(TrainingError::from)?)
+    fn epsilon(&self) -> f64 {
+        self.filter.spent(&self.total)
     }
 
     /// What the summary says.
@@ -46,31 +61,57 @@ impl Odometer {
         section: &PrivacySection,
     ) -> Result<Privacy, NodeError> {
         let terms = &self.terms;
+        let planned = terms.accounted(self.rounds);
         let figures = || -> Result<_, AccountingError> {
-            let own = GaussianDp::of_steps(self.release.own(), self.rounds.into())?;
-            let all = GaussianDp::of_steps(terms.multiplier, self.rounds.into())?;
-            Ok((own.epsilon(FILTER_SHARE * terms.delta)?, all))
+            let own = Cost::of_plan(accounting::Plan { sigma: self.release.own(), ..planned })?;
+            let all = GaussianDp::of_steps(planned.sigma, planned.steps)?;
+            let tight = Tight::of(planned, FILTER_SHARE * terms.delta)?;
+            Ok((self.filter.spent(&own), all.epsilon(FILTER_SHARE * terms.delta)?, tight))
         };
-        let (own_epsilon, all) = figures().map_err(TrainingError::from)?;
+        let (own_epsilon, staff_epsilon, tight) = figures().map_err(TrainingError::from)?;
+        let currency = match planned.currency() {
+            Currency::Gdp => "gdp",
+            Currency::Rdp => "rdp",
+        };
         let mut privacy = Privacy {
             unit: section.unit,
             epsilon: terms.epsilon,
             delta: terms.delta,
-            spent: self.epsilon()?,
-            accountant: "gdp".into(),
-            currency: "gdp".into(),
+            plan_epsilon: tight.epsilon,
+            spent: self.epsilon(),
+            accountant: currency.into(),
+            currency: currency.into(),
             sampling: terms.rate,
+            staff_epsilon,
             clip: terms.clip,
             noise: terms.multiplier,
             n_min: plan.terms().map_or(0, |terms| terms.n_min),
             colluders: terms.colluding,
             local: terms.local,
             own_epsilon,
-            // The distance between the two is delta at epsilon 0.
-            membership: f64::midpoint(1.0, all.delta(0.0)),
+            membership: f64::midpoint(1.0, tight.distance),
             note: String::new(),
         };
         privacy.note = privacy.words();
         Ok(privacy)
+    }
+}
+
+/// The tight figures of a plan.
+struct Tight {
+    epsilon: f64,
+    /// Between the two distributions: delta at epsilon 0.
+    distance: f64,
+}
+
+impl Tight {
+    fn of(plan: accounting::Plan, delta: f64) -> Result<Self, AccountingError> {
+        let accounting::Plan { rate, sigma, steps } = plan;
+        if rate < 1.0 {
+            let loss = PrivacyLoss::of(rate, sigma, steps, delta)?;
+            return Ok(Self { epsilon: loss.epsilon(delta)?, distance: loss.delta(0.0) });
+        }
+        let all = GaussianDp::of_steps(sigma, steps)?;
+        Ok(Self { epsilon: all.epsilon(delta)?, distance: all.delta(0.0) })
     }
 }

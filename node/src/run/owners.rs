@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nexus_learning::split::{self, Split};
-use nexus_learning::{LearningError, Length, LocalConfig, clipped_gradients, train_local};
+use nexus_learning::{
+    LearningError, Length, LocalConfig, Sampling, clipped_gradients, sampled_clipped_gradients,
+    train_local,
+};
 use nexus_models::data::{
     DataTargets, Dataset, Encoder, LabelKind, Limits, Schema, SchemaOptions, Standardisation,
     Table, builtin, read_file,
@@ -23,6 +26,7 @@ use super::model::Model;
 use super::plan::{local_config, small};
 use crate::error::NodeError;
 use crate::job::{Builtin, DataSection, JobFile, ModelKind, Target};
+use crate::random::SystemRng;
 use crate::simulation::{Trained, Workload};
 
 /// Share of rows kept back for testing unless the job says otherwise.
@@ -52,6 +56,8 @@ type Bounds = BTreeMap<String, [f64; 2]>;
 struct Private {
     unit: Unit,
     clip: Clip,
+    /// How each owner draws its rows; `None` for all of them.
+    sampling: Vec<Option<Sampling>>,
     budgets: Mutex<Option<Budgets>>,
 }
 
@@ -184,7 +190,9 @@ impl Owners {
     pub(super) fn protect(&self, terms: &PrivacyTerms, budgets: Budgets) -> Result<(), NodeError> {
         let clip = Clip::new(terms.clip).map_err(TrainingError::from)?;
         let budgets = Mutex::new(Some(budgets));
-        let _ = self.private.set(Private { unit: terms.unit, clip, budgets });
+        let sampling = terms.rows.iter().map(|rows| terms.sampling(*rows));
+        let sampling = sampling.collect::<Result<_, _>>()?;
+        let _ = self.private.set(Private { unit: terms.unit, clip, sampling, budgets });
         Ok(())
     }
 
@@ -209,7 +217,20 @@ impl Owners {
         match private.unit {
             Unit::Record => {
                 let (network, rows) = (self.model.network(), &self.sets()[owner.index()].train);
-                clipped_gradients(network, rows, &task.parameters, private.clip, label)
+                let Private { clip, sampling, .. } = private;
+                match sampling.get(owner.index()).and_then(Option::as_ref) {
+                    None => clipped_gradients(network, rows, &task.parameters, *clip, label),
+                    Some(sampling) => sampled_clipped_gradients(
+                        network,
+                        rows,
+                        &task.parameters,
+                        *clip,
+                        label,
+                        sampling,
+                        // Coins that anyone could compute would amplify nothing.
+                        &mut SystemRng::default(),
+                    ),
+                }
             }
             Unit::Owner => {
                 // Whether an owner answers must not depend on its rows.

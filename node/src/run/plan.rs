@@ -73,7 +73,7 @@ fn key(error: &TrainingError) -> &'static [&'static str] {
         | TrainingError::Accounting(_)
         | TrainingError::Combination { other: "privacy", .. }
         | TrainingError::Setting {
-            setting: "colluders" | "step" | "cooldown" | "epsilon" | "declared rows",
+            setting: "colluders" | "step" | "cooldown" | "epsilon" | "rate" | "declared rows",
             ..
         } => &["privacy"],
         TrainingError::Setting { setting: "leaves", .. } => &["aggregation", "leaves"],

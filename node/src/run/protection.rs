@@ -5,7 +5,7 @@ use std::sync::Arc;
 use getrandom::SysRng;
 use getrandom::rand_core::TryRng;
 use nexus_mpc::aggregation::secagg_plus;
-use nexus_privacy::accounting::{self, FILTER_SHARE, Unit};
+use nexus_privacy::accounting::{self, Unit};
 use nexus_training::{EngineTerms, JobTerms, Plan, PrivacyTerms, Protection, TrainingError};
 
 use crate::error::NodeError;
@@ -79,17 +79,15 @@ fn privacy(
     rows: &[u32],
 ) -> Result<Option<PrivacyTerms>, TrainingError> {
     let Some(section) = &job.job.privacy else { return Ok(None) };
-    let PrivacySection { epsilon, delta, local, .. } = *section;
-    let noise =
-        accounting::Plan::calibrated(1.0, plan.rounds.into(), epsilon, FILTER_SHARE * delta)?;
+    let PrivacySection { epsilon, delta, rate, local, .. } = *section;
+    let noise = accounting::Plan::admitted(rate, plan.rounds.into(), epsilon, delta)?;
     let terms = PrivacyTerms {
         unit: section.unit.into(),
         epsilon,
         delta,
         clip: section.clip(),
-        // Budgets count in steps of 2^-40, rounded up.
-        multiplier: noise.sigma * (1.0 + 1e-6),
-        rate: 1.0,
+        multiplier: noise.sigma,
+        rate,
         colluding: if local { 0 } else { section.colluders(plan.asked()) },
         local,
         rows: rows.to_vec(),

@@ -16,15 +16,22 @@ pub struct Privacy {
     pub epsilon: f64,
     /// The probability with which it may fail.
     pub delta: f64,
+    /// Epsilon of all rounds as they were planned, by the tightest accountant, at 0.99 delta: what
+    /// `nexus budget what-if` says of `sampling`, `noise` and the number of rounds.
+    pub plan_epsilon: f64,
     /// Epsilon of the rounds as they were, at the same delta.
     pub spent: f64,
-    /// How it was computed: `gdp`, the closed form for Gaussian noise.
+    /// How it was computed: `gdp`, the closed form for Gaussian noise, or `rdp`, Renyi divergences of
+    /// Gaussian noise on a sample.
     pub accountant: String,
     /// How budgets add it up.
     pub currency: String,
     /// With which probability a row took part in a round, by coins only its owner saw; 1 claims
     /// nothing for sampling, and holds against everybody.
     pub sampling: f64,
+    /// Epsilon of all rounds against who sees which rows an owner draws: its own staff. Sampling
+    /// gains nothing there.
+    pub staff_epsilon: f64,
     /// The largest norm of what one unit contributes to a round.
     pub clip: f64,
     /// Width of a round's noise in sensitivities, with the fewest owners in the sum.
@@ -56,6 +63,19 @@ impl Privacy {
         )
     }
 
+    /// What is claimed for drawing rows, and against whom; nothing where all take part.
+    fn sampling_words(&self) -> String {
+        if self.sampling >= 1.0 {
+            return String::new();
+        }
+        format!(
+            " Each row took part in a round with probability {}, by a coin that only its owner saw: the \
+             figures hold against everybody but the owner's own staff, and who sees with them which \
+             rows are drawn. Against those epsilon is {:.1}.",
+            self.sampling, self.staff_epsilon
+        )
+    }
+
     /// The words for [`Privacy::note`].
     pub(crate) fn words(&self) -> String {
         let unit = match self.unit {
@@ -73,9 +93,10 @@ impl Privacy {
                 self.own_epsilon
             )
         };
+        let sampling = self.sampling_words();
         format!(
             "Who sees the model and every sum on the way, and knows all other rows, tells whether {unit} \
-             was there in at most {} of cases. {trust} Numbers of rows, column names, categories and \
+             was there in at most {} of cases. {trust}{sampling} Numbers of rows, column names, categories and \
              classes, the owners' names and who took part are public, and so are the test rows: \
              accuracy is measured on them without noise.",
             percent(self.membership)

@@ -74,6 +74,9 @@ fn what_cannot_be_private_is_refused_with_the_reason() {
         assert!(said.contains(why), "{why}: {said}");
     };
     refused(job(2, "epsilon = 0.0"), "epsilon is 0");
+    refused(job(2, "rate = 0.0"), "rate is 0");
+    refused(job(2, "rate = 1.5"), "rate is 1.5");
+    refused(job(2, "rate = 0.5\nunit = 'owner'"), "`rate` draws rows");
     refused(job(2, "colluders = 8"), "number of colluding owners is 8");
     refused(job(2, "[aggregation]\nsuite = 'clear'"), "does not protect it");
     refused(job(2, "[aggregation]\nleaves = 2"), "leaves");
@@ -105,6 +108,62 @@ fn owners_can_be_hidden_whole_and_can_trust_nobody() {
     let summary = scratch.summary(&["local.toml", "--no-baselines"]);
     let privacy = summary.privacy.unwrap();
     assert!((privacy.own_epsilon / privacy.spent - 1.0).abs() < 1e-3, "{privacy:?}");
+}
+
+#[test]
+fn rows_can_be_drawn_by_secret_coins() {
+    let scratch = Scratch::new();
+    scratch.write("job.toml", job(40, "rate = 0.25"));
+    let summary = scratch.summary(&["job.toml", "--no-baselines"]);
+    assert!(accuracy(&summary) >= 0.85, "{}", accuracy(&summary));
+    let privacy = summary.privacy.as_ref().unwrap();
+    assert_eq!((privacy.sampling, privacy.currency.as_str()), (0.25, "rdp"));
+    assert!(privacy.spent < 3.0 && privacy.plan_epsilon < 3.0, "{privacy:?}");
+    assert!(privacy.plan_epsilon > 2.5 && privacy.staff_epsilon > 6.0, "{privacy:?}");
+    assert!(privacy.note.contains("a coin that only its owner saw"), "{}", privacy.note);
+    let (noise, delta) = (privacy.noise.to_string(), (0.99 * privacy.delta).to_string());
+    let plan = ["--q", "0.25", "--sigma", &noise, "--steps", "40", "--delta", &delta, "--json"];
+    let said = scratch.succeed(&[&["budget", "what-if"], &plan[..]].concat());
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let figure = said["epsilon"].as_f64().unwrap();
+    assert!((figure / privacy.plan_epsilon - 1.0).abs() < 1e-9, "{said} {privacy:?}");
+    // How many rows were drawn shows in no message. (The first round has everyone's keys besides.)
+    let sent: Vec<u64> = summary.rounds.iter().skip(1).map(|round| round.bytes_up).collect();
+    assert!(sent.iter().all(|bytes| *bytes == sent[0]), "{sent:?}");
+    let budget = "runs/quick-1/budgets/owner-3.budget";
+    let shown = scratch.succeed(&["budget", "show", "--json", budget]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert!((shown["spent"].as_f64().unwrap() / privacy.spent - 1.0).abs() < 1e-6, "{shown}");
+    let said = scratch.fail(2, &["audit", "job.toml"]);
+    assert!(said.contains("sampled rounds"), "{said}");
+}
+
+/// Order, batches and owners that others know or choose amplify nothing.
+#[test]
+fn no_sampling_is_claimed_but_by_secret_coins() {
+    let scratch = Scratch::new();
+    let promised = |training: &str, more: &str| {
+        let rounds = format!("rounds = 3\n{training}");
+        scratch.write("job.toml", job(3, more).replace("rounds = 3", &rounds));
+        scratch.summary(&["job.toml", "--no-baselines"]).privacy.unwrap()
+    };
+    let full = promised("", "");
+    assert_eq!((full.sampling, full.currency.as_str()), (1.0, "gdp"));
+    // Batches in a shuffled order; owners that the coordinator chooses for a round.
+    for training in ["batch_size = 8", "fraction = 0.8"] {
+        let other = promised(training, "");
+        assert_eq!((other.sampling, other.noise), (1.0, full.noise), "{training}");
+        assert_eq!(
+            (other.plan_epsilon, other.staff_epsilon),
+            (full.plan_epsilon, full.staff_epsilon)
+        );
+        assert!(!other.note.contains("coin"), "{}", other.note);
+    }
+    let drawn = promised("", "rate = 0.5");
+    let both = promised("fraction = 0.8", "rate = 0.5");
+    assert_eq!((both.sampling, both.noise), (0.5, drawn.noise));
+    let whole = promised("batch_size = 8", "unit = 'owner'\nepsilon = 8.0");
+    assert_eq!(whole.sampling, 1.0);
 }
 
 #[test]

@@ -21,8 +21,6 @@ use crate::local::fits;
 /// Rows that go through the network at a time. Gradients of 128 rows are summed in f32, in runs of
 /// 32: one row moves the rounding of the others by less than a half of the margin of clipping.
 const SLOT: usize = 128;
-/// Places come in multiples of this.
-const STEP: usize = 32;
 
 /// The sum of the gradients of the loss of every row at `parameters`, each clipped: of a full
 /// batch.

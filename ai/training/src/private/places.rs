@@ -1,89 +1,14 @@
 //! Which rows take part in a step, and where they are put.
 
 use nexus_privacy::mechanisms::exact::below;
+use nexus_privacy::mechanisms::sampling::STEP;
+pub use nexus_privacy::mechanisms::sampling::Sampling;
 use nexus_types::CryptoRng;
 
-use super::{SLOT, STEP};
-use crate::LearningError;
+use super::SLOT;
 
-/// Most rows that can be declared.
-const MAX_ROWS: usize = 1 << 40;
 /// Coins are taken from the generator this many at a time.
 const COINS: usize = 2048;
-
-/// How the rows of a private step are drawn. All of it is public.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sampling {
-    rate: f64,
-    declared_rows: usize,
-    padded: bool,
-}
-
-impl Sampling {
-    /// Each row with probability `rate`, out of a data set of which it is *said* that it has
-    /// `declared_rows`: the true number would tell of a row.
-    ///
-    /// # Errors
-    /// [`LearningError::Setting`] for a rate outside (0, 1], no rows or too many.
-    pub fn new(rate: f64, declared_rows: usize) -> Result<Self, LearningError> {
-        let setting = |name, got, allowed| Err(LearningError::Setting { name, got, allowed });
-        if !(rate > 0.0 && rate <= 1.0) {
-            return setting("sampling rate", rate, "above 0 and at most 1");
-        }
-        if declared_rows == 0 || declared_rows > MAX_ROWS {
-            return setting("declared_rows", declared_rows as f64, "from 1 to 2^40");
-        }
-        Ok(Self { rate, declared_rows, padded: true })
-    }
-
-    /// Without the places that a sample leaves empty: faster by a third for batches of 256, and time
-    /// tells how many rows were drawn. For experiments of one's own.
-    #[must_use]
-    pub const fn unpadded(self) -> Self {
-        Self { padded: false, ..self }
-    }
-
-    /// The probability of each row.
-    pub const fn rate(&self) -> f64 {
-        self.rate
-    }
-
-    /// The rows that there are said to be.
-    pub const fn declared_rows(&self) -> usize {
-        self.declared_rows
-    }
-
-    /// Places for rows: q n + 6 √(q n) + 5 and what fills the last slot, but no more than n needs.
-    pub fn places(&self) -> usize {
-        let mean = self.rate * self.declared_rows as f64;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 2^42")]
-        let cap = (mean + 6.0 * mean.sqrt() + 5.0).ceil() as usize;
-        cap.min(self.declared_rows).next_multiple_of(STEP)
-    }
-
-    /// The probability, rounded up, that a sample of the declared rows finds no place for a row: for
-    /// T steps, T (1 + e^ε) times this belongs to δ.
-    ///
-    /// With k = places + 1 of n, Pr[X ≥ k] ≤ Pr[X = k] / (1 − r), r the ratio of one probability to
-    /// the one before at k, and Pr[X = k] ≤ √(n / (2π k (n − k))) e^(−n D(k/n ‖ q)) (Robbins 1955).
-    pub fn overflow(&self) -> f64 {
-        let (n, k, q) = (self.declared_rows as f64, self.places() as f64 + 1.0, self.rate);
-        if k > n {
-            return 0.0;
-        }
-        let rest = n - k;
-        // At k = n one term is left: q^n.
-        let rest_terms = if rest > 0.0 { rest * (rest / (n * (1.0 - q))).ln() } else { 0.0 };
-        let divergence = k * (k / (n * q)).ln() + rest_terms;
-        let root = (n / (std::f64::consts::TAU * k * rest.max(1.0))).sqrt().min(1.0);
-        let ratio = rest * q / ((k + 1.0) * (1.0 - q));
-        if ratio >= 1.0 {
-            return 1.0;
-        }
-        // What logarithms lose is far less than a part in a thousand.
-        (1.001 * root * (-divergence).exp() / (1.0 - ratio)).min(1.0)
-    }
-}
 
 /// A row, or none, for each place.
 ///
@@ -112,13 +37,13 @@ impl Places {
 
     /// A sample at random places.
     pub(super) fn sampled(rows: usize, sampling: &Sampling, rng: &mut dyn CryptoRng) -> Self {
-        let mut chosen = chosen(rows, sampling.rate, rng);
+        let mut chosen = chosen(rows, sampling.rate(), rng);
         let places = sampling.places();
         if chosen.len() > places {
             shuffle(&mut chosen, rng);
         }
         let mut taken: Vec<_> = chosen.into_iter().map(Some).take(places).collect();
-        let size = if sampling.padded { places } else { taken.len().next_multiple_of(STEP) };
+        let size = if sampling.is_padded() { places } else { taken.len().next_multiple_of(STEP) };
         taken.resize(size, None);
         shuffle(&mut taken, rng);
         Self(taken)

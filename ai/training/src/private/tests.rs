@@ -254,31 +254,6 @@ fn rows_that_find_no_place_are_dropped_by_chance() {
 }
 
 #[test]
-fn the_bound_on_too_many_rows_is_one_and_close() {
-    // Exact tails by the recurrence of binomial probabilities.
-    let tail = |n: usize, q: f64, places: usize| {
-        let mut log = n as f64 * (1.0 - q).ln();
-        let mut sum = 0.0;
-        for k in 1..=n {
-            log += ((n - k + 1) as f64 * q / (k as f64 * (1.0 - q))).ln();
-            sum += if k > places { log.exp() } else { 0.0 };
-        }
-        sum
-    };
-    for (n, q) in
-        [(60_000, 256.0 / 60_000.0), (1000, 0.1), (1437, 0.25), (100, 0.5), (40, 0.3), (33, 0.9)]
-    {
-        let sampling = Sampling::new(q, n).unwrap();
-        let (bound, exact) = (sampling.overflow(), tail(n, q, sampling.places()));
-        assert!(exact <= bound && bound <= 2.0 * exact, "{n} {q}: {exact:e} {bound:e}");
-    }
-    assert!(Sampling::new(1.0, 500).unwrap().overflow().abs() < f64::MIN_POSITIVE);
-    for (rate, rows) in [(0.0, 5), (1.1, 5), (f64::NAN, 5), (0.5, 0), (0.5, usize::MAX)] {
-        assert!(Sampling::new(rate, rows).is_err());
-    }
-}
-
-#[test]
 fn a_sample_of_all_is_the_full_batch() {
     let (data, network) = (digits(100), &networks()[0]);
     let parameters = parameters(network);

@@ -75,6 +75,7 @@ pub mod float_noise;
 pub mod gaussian;
 pub mod grid;
 pub mod response;
+pub mod sampling;
 pub mod shares;
 pub mod skellam;
 pub mod statistics;

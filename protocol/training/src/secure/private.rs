@@ -10,12 +10,14 @@
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use nexus_privacy::accounting;
+use nexus_privacy::accounting::{self, Cost};
 use nexus_privacy::budget::{BudgetTicket, Unit};
 use nexus_privacy::flow::{Clipped, Masked, Masker};
 use nexus_privacy::mechanisms::gaussian::Gaussian;
 use nexus_privacy::mechanisms::grid::{Grid, Room, Rounding, Sensitivity};
+use nexus_privacy::mechanisms::sampling::Sampling;
 use nexus_privacy::mechanisms::shares::{LOST, NoisePlan, effective};
+use nexus_types::limits::MAX_ROUNDS;
 use nexus_types::{CryptoRng, OwnerId, Round};
 
 use super::engine::Contributor;
@@ -26,6 +28,12 @@ use crate::strategy::Strategy;
 
 /// Largest step of the server.
 const MAX_STEP: f64 = 1e6;
+
+/// Lowest rate at which rows are drawn.
+const MIN_RATE: f64 = 1e-6;
+
+/// Of delta, what samples with too few places may cost in the longest job.
+const OVERFLOW_SHARE: f64 = 1e-3;
 
 /// What a job with differential privacy promises, and how.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -84,9 +92,55 @@ impl PrivacyTerms {
         in_range("leaves", terms.engine.leaves().into(), 1.0, 1.0)?;
         in_range("step", self.step, 1e-9, MAX_STEP)?;
         in_range("cooldown", self.cooldown, 0.0, 1.0)?;
+        in_range("rate", self.rate, MIN_RATE, 1.0)?;
         self.release(plan, terms, plan.asked())?;
-        let realised = self.accounted(plan.rounds).epsilon(self.delta)?;
-        in_range("epsilon", realised, 0.0, self.epsilon)
+        in_range("epsilon", self.kept(plan.rounds)?, 0.0, self.epsilon)
+    }
+
+    /// The epsilon that `rounds` rounds keep: the closed form where every row takes part in each, and
+    /// with samples what a budget for these rounds alone says, which takes far less than the tight
+    /// figure and is above it.
+    fn kept(&self, rounds: u32) -> Result<f64, TrainingError> {
+        let accounted = self.accounted(rounds);
+        if self.rate >= 1.0 {
+            return Ok(accounted.epsilon(self.delta)?);
+        }
+        let filter = accounted.filter(self.epsilon, self.delta)?;
+        Ok(filter.spent(&Cost::of_plan(accounted)?))
+    }
+
+    /// How rows are drawn from so many declared ones, the same for every round; `None` if all take part.
+    ///
+    /// Places are so many that in the longest job, all samples together, a row finds none with a
+    /// thousandth of delta: see [`Release::failure`].
+    ///
+    /// # Errors
+    /// [`TrainingError::Mechanism`].
+    pub fn sampling(&self, rows: u32) -> Result<Option<Sampling>, TrainingError> {
+        if self.rate >= 1.0 || self.unit == Unit::Owner {
+            return Ok(None);
+        }
+        let sampling = Sampling::new(self.rate, rows as usize)?;
+        Ok(Some(sampling.with_overflow_at_most(self.overflow())?))
+    }
+
+    /// The probability with which a round's sample of one owner may have too few places.
+    fn overflow(&self) -> f64 {
+        if self.rate >= 1.0 {
+            return 0.0;
+        }
+        OVERFLOW_SHARE * self.delta / ((1.0 + self.epsilon.exp()) * f64::from(MAX_ROUNDS))
+    }
+
+    /// Most rows of one owner in a round.
+    fn rows_at_once(&self) -> Result<usize, TrainingError> {
+        if self.unit == Unit::Owner {
+            return Ok(1);
+        }
+        // More rows never need fewer places.
+        let most = self.rows.iter().copied().max().unwrap_or(1);
+        let sampling = self.sampling(most)?;
+        Ok(sampling.map_or(most as usize, |sampling| sampling.places().min(most as usize)))
     }
 
     fn check_combination(&self, plan: &Plan) -> Result<(), TrainingError> {
@@ -139,12 +193,9 @@ impl PrivacyTerms {
         limit: i64,
     ) -> Result<Release, TrainingError> {
         let shares = if self.local { 1 } else { n_min.saturating_sub(self.colluding).max(1) };
-        let rows = match self.unit {
-            Unit::Record => self.rows.iter().copied().max().unwrap_or(1),
-            Unit::Owner => 1,
-        };
+        let rows = self.rows_at_once()? as f64;
         let sigma = self.multiplier / f64::from(shares).sqrt();
-        let grid = Grid::new(self.clip, parameters, Room { rows: rows.into(), sigma, limit })?;
+        let grid = Grid::new(self.clip, parameters, Room { rows, sigma, limit })?;
         let sensitivity = self.sensitivity(&grid);
         let sigma = (self.multiplier * sensitivity.l2()).hypot(LOST.sqrt()) * (1.0 + 1e-12);
         let noise = if self.local {
@@ -152,7 +203,7 @@ impl PrivacyTerms {
         } else {
             Noise::Shared(NoisePlan::new(sigma, n_min, self.colluding)?)
         };
-        Ok(Release { grid, sensitivity, noise })
+        Ok(Release { grid, sensitivity, noise, overflow: self.overflow() })
     }
 
     fn sensitivity(&self, grid: &Grid) -> Sensitivity {
@@ -191,6 +242,7 @@ pub struct Release {
     pub(super) grid: Grid,
     sensitivity: Sensitivity,
     noise: Noise,
+    overflow: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -244,7 +296,7 @@ impl Release {
             Noise::Alone(noise) => noise,
         };
         let draws = (self.grid.dimension() as u64).saturating_mul(owners.into());
-        let each = noise.inexactness(draws) + self.sensitivity.failure();
+        let each = noise.inexactness(draws) + self.sensitivity.failure() + self.overflow;
         each * (1.0 + epsilon.exp()) * f64::from(rounds)
     }
 
