@@ -5,7 +5,7 @@ use std::ops::Range;
 use nexus_types::{ModelHash, Seed};
 
 use crate::layers::{Backward, Batch, Kept, Layer, Scratch, Weighted, weigh};
-use crate::vector::{clear, sized};
+use crate::vector::{add_exactly, clear, sized, wide};
 use crate::workspace::{Progress, Stage, Workspace};
 use crate::{ModelError, ModelSpec, Real, Targets};
 
@@ -292,6 +292,27 @@ impl<T: Real> Network<T> {
             step.layer.weighted_gradient(batch, weighted, gradient, kept, scratch);
         }
         Ok(())
+    }
+
+    /// Adds what [`Network::weighted_gradient`] writes to `sums`, in f64.
+    ///
+    /// # Errors
+    /// As [`Network::weighted_gradient`].
+    pub fn add_weighted_gradient(
+        &self,
+        workspace: &mut Workspace<T>,
+        weights: Weights<'_, T>,
+        sums: &mut [f64],
+    ) -> Result<(), ModelError> {
+        self.check_parameters(sums.len())?;
+        let mut room = std::mem::take(&mut workspace.gradient);
+        let gradient = sized(&mut room, self.parameters);
+        let done = self.weighted_gradient(workspace, weights, gradient);
+        if done.is_ok() {
+            wide!(add_exactly(sums, gradient));
+        }
+        workspace.gradient = room;
+        done
     }
 
     fn trainable(&self) -> impl Iterator<Item = (usize, &Step<T>)> {

@@ -61,6 +61,15 @@ pub(crate) fn add<T: Real>(sum: &mut [T], a: &[T]) {
     }
 }
 
+/// `sum[i] += a[i]`, in f64.
+#[expect(clippy::inline_always, reason = "only inlined code is compiled for wide vectors")]
+#[inline(always)]
+pub(crate) fn add_exactly<T: Real>(sum: &mut [f64], a: &[T]) {
+    for (sum, &a) in sum.iter_mut().zip(a) {
+        *sum += a.to_f64();
+    }
+}
+
 /// `sum[i] += factor * a[i]`.
 #[expect(clippy::inline_always, reason = "only inlined code is compiled for wide vectors")]
 #[inline(always)]

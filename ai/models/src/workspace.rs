@@ -17,6 +17,8 @@ pub struct Workspace<T: Real = f32> {
     pub(crate) scratch: Scratch<T>,
     /// δ of a layer with its rows weighted.
     pub(crate) weighted: Vec<T>,
+    /// A gradient on its way into a sum.
+    pub(crate) gradient: Vec<T>,
     pub(crate) losses: Vec<T>,
     pub(crate) examples: usize,
     pub(crate) mode: Mode,
@@ -59,7 +61,7 @@ impl<T: Real> Workspace<T> {
             values * size_of::<T>() + stage.kept.places.capacity() * size_of::<u32>()
         });
         let scratch = &self.scratch;
-        let shared = [&self.input, &self.below, &self.weighted, &self.losses];
+        let shared = [&self.input, &self.below, &self.weighted, &self.gradient, &self.losses];
         let shared =
             shared.into_iter().chain([&scratch.image, &scratch.columns, &scratch.products]);
         stages.sum::<usize>() + shared.map(|room| room.capacity() * size_of::<T>()).sum::<usize>()

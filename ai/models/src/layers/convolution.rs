@@ -78,7 +78,8 @@ impl Conv2d {
             ((outer::RUN / self.group()).max(1), batch.examples.div_ceil(self.group()));
         for (number, (images, delta)) in (1..).zip(self.groups(batch.input, delta)) {
             let columns = self.unfold(images, &mut scratch.columns, &mut scratch.image);
-            outer::add_in_runs(delta, columns, positions, &mut run, &mut scratch.products);
+            let products = &mut scratch.products;
+            outer::sum_in_runs(delta, columns, positions, Old::Kept, &mut run, products);
             if number % per_run == 0 || number == last {
                 wide!(add(weight, &run));
                 run.fill(T::ZERO);

@@ -106,8 +106,8 @@ impl<T: Real> Layer<T> for Linear {
         match weighted.weights {
             Weights::Uniform(_) => outer::sum(delta, input, weighted.factor, Old::Dropped, weight),
             Weights::PerExample(_) => {
-                weight.fill(T::ZERO);
-                outer::add_in_runs(delta, input, self.positions, weight, &mut scratch.products);
+                let (positions, products) = (self.positions, &mut scratch.products);
+                outer::sum_in_runs(delta, input, positions, Old::Dropped, weight, products);
             }
         }
         if self.bias {

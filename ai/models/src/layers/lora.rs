@@ -195,11 +195,10 @@ impl<T: Real> Layer<T> for LoraLinear<T> {
             outer::sum(slope, input, weighted.factor, Old::Dropped, down);
             return;
         }
-        up.fill(T::ZERO);
-        down.fill(T::ZERO);
-        outer::add_in_runs(delta, hidden, self.positions, up, &mut scratch.products);
+        let (positions, products) = (self.positions, &mut scratch.products);
+        outer::sum_in_runs(delta, hidden, positions, Old::Dropped, up, products);
         let (slope, _) = weigh(slope.data, weighted.weights, &mut scratch.columns);
         let slope = Rows { data: slope, width: self.rank };
-        outer::add_in_runs(slope, input, self.positions, down, &mut scratch.products);
+        outer::sum_in_runs(slope, input, positions, Old::Dropped, down, products);
     }
 }

@@ -132,27 +132,32 @@ pub(crate) fn add_sum_norms_sq<T: Real>(
 /// the rounding of others by is bounded by the square of this number.
 pub(crate) const RUN: usize = 32;
 
-/// Adds aₜ ⊗ bₜ of all examples to `gradient`, run by run. With several positions each example is
-/// one product, so that what cancels within it does not move the rounding of others.
-pub(crate) fn add_in_runs<T: Real>(
+/// Writes Σ aₜ ⊗ bₜ of all examples to `gradient`, or adds it, run by run. With several positions each
+/// example is one product, so that what cancels within it does not move the rounding of others.
+pub(crate) fn sum_in_runs<T: Real>(
     a: Rows<'_, T>,
     b: Rows<'_, T>,
     positions: usize,
+    mut old: Old,
     gradient: &mut [T],
     products: &mut Vec<T>,
 ) {
+    if old == Old::Dropped && (positions > 1 || a.data.is_empty()) {
+        gradient.fill(T::ZERO);
+    }
     let runs = a.data.chunks(RUN * positions * a.width);
     for (of_a, of_b) in runs.zip(b.data.chunks(RUN * positions * b.width)) {
         let (a, b) = (Rows { data: of_a, ..a }, Rows { data: of_b, ..b });
         if positions == 1 {
-            sum(a, b, T::ONE, Old::Kept, gradient);
+            sum(a, b, T::ONE, old, gradient);
+            old = Old::Kept;
             continue;
         }
         let run = sized(products, gradient.len());
-        let mut old = Old::Dropped;
+        let mut first = Old::Dropped;
         for (a, b) in a.examples(positions).zip(b.examples(positions)) {
-            sum(a, b, T::ONE, old, run);
-            old = Old::Kept;
+            sum(a, b, T::ONE, first, run);
+            first = Old::Kept;
         }
         wide!(add(gradient, run));
     }
