@@ -63,6 +63,7 @@ fn digits() -> Problem {
     let mut spec = ModelSpec::mlp(64, &[64], 10);
     let relus = spec.layers.iter_mut().filter(|layer| matches!(layer, LayerSpec::Relu));
     relus.for_each(|layer| *layer = LayerSpec::Tanh);
+    spec.layers.insert(0, LayerSpec::Rescale { centre: 0.3, factor: 3.0 });
     Problem { data: builtin::digits(), spec, test: 360, splits: 10 }
 }
 

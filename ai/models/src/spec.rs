@@ -124,6 +124,14 @@ pub enum LayerSpec {
     },
     /// All axes as one.
     Flatten,
+    /// (x − centre) · factor, with constants that are public: a first layer that brings inputs to
+    /// the size that training likes.
+    Rescale {
+        /// What becomes 0.
+        centre: f32,
+        /// What a difference of 1 becomes; above 0.
+        factor: f32,
+    },
 }
 
 /// Where the frozen weights of a layer come from.
@@ -280,6 +288,8 @@ mod tests {
                 .prop_map(|(kernel, stride)| LayerSpec::AvgPool { kernel, stride }),
             number.clone().prop_map(|epsilon| LayerSpec::LayerNorm { epsilon }),
             number.clone().prop_map(|rate| LayerSpec::Dropout { rate }),
+            (number.clone(), number.clone())
+                .prop_map(|(centre, factor)| LayerSpec::Rescale { centre, factor }),
             (size.clone(), size.clone())
                 .prop_map(|(vocabulary, dimension)| LayerSpec::Embedding { vocabulary, dimension }),
             (size.clone(), size, number, base).prop_map(|(outputs, rank, alpha, base)| {

@@ -225,8 +225,9 @@ proptest! {
     }
 
     #[test]
-    fn activations(shape in shape(), which in 0usize..3, n in examples(), seed: u64) {
-        let layer = [LayerSpec::Relu, LayerSpec::Gelu, LayerSpec::Tanh][which].clone();
+    fn activations(shape in shape(), which in 0usize..4, n in examples(), seed: u64) {
+        let rescale = LayerSpec::Rescale { centre: 0.3, factor: 2.5 };
+        let layer = [LayerSpec::Relu, LayerSpec::Gelu, LayerSpec::Tanh, rescale][which].clone();
         check(&between(&shape, &[layer]), n, seed);
     }
 

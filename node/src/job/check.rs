@@ -131,6 +131,9 @@ impl JobFile {
         if model.activation.is_some() && (model.spec.is_some() || model.kind() != ModelKind::Mlp) {
             return self.refuse(&["model", "activation"], "`activation` is for an `mlp`");
         }
+        if model.rescale.is_some() && model.spec.is_some() {
+            return self.refuse(&["model", "rescale"], "`rescale` is for a ready model");
+        }
         let bad = model.hidden.iter().find(|&&width| width == 0 || width > 1 << 20);
         if let (Some(width), ModelKind::Mlp) = (bad, model.kind()) {
             return self.refuse(

@@ -180,6 +180,16 @@ pub enum Activation {
     Tanh,
 }
 
+/// `[model] rescale`
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rescale {
+    /// The input that becomes 0.
+    pub centre: f32,
+    /// What a difference of 1 becomes; above 0.
+    pub factor: f32,
+}
+
 /// `[model]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -191,13 +201,17 @@ pub struct ModelSection {
     /// What follows each hidden layer of an `mlp`; `relu` if not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
+    /// How a ready model scales its inputs, `{ centre = 0.3, factor = 3.0 }`: (x − centre) · factor.
+    /// These are public, and nothing that rows decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rescale: Option<Rescale>,
     /// A model specification in TOML, relative to the job file.
     pub spec: Option<PathBuf>,
 }
 
 impl Default for ModelSection {
     fn default() -> Self {
-        Self { kind: None, hidden: vec![64], activation: None, spec: None }
+        Self { kind: None, hidden: vec![64], activation: None, rescale: None, spec: None }
     }
 }
 

@@ -5,7 +5,7 @@ use nexus_types::{ModelHash, Seed};
 
 use super::owners::Classes;
 use crate::error::{NodeError, read_toml};
-use crate::job::{Activation, JobFile, ModelKind};
+use crate::job::{Activation, JobFile, ModelKind, Rescale};
 
 /// The weights that a run with `seed` begins from.
 pub(super) fn initial(network: &Network<f32>, seed: &Seed) -> Vec<f32> {
@@ -84,7 +84,8 @@ impl Model {
             | LayerSpec::AvgPool { .. }
             | LayerSpec::LayerNorm { .. }
             | LayerSpec::Dropout { .. }
-            | LayerSpec::Flatten => None,
+            | LayerSpec::Flatten
+            | LayerSpec::Rescale { .. } => None,
         });
         let widths: Vec<String> = [self.network.inputs()]
             .into_iter()
@@ -125,11 +126,14 @@ impl Model {
     }
 }
 
-/// `spec` with the activation that the job asks for.
-fn activated(job: &JobFile, mut spec: ModelSpec) -> ModelSpec {
+/// `spec` with the activation and the scale that the job asks for.
+fn adapted(job: &JobFile, mut spec: ModelSpec) -> ModelSpec {
     if job.job.model.activation == Some(Activation::Tanh) {
         let relus = spec.layers.iter_mut().filter(|layer| matches!(layer, LayerSpec::Relu));
         relus.for_each(|layer| *layer = LayerSpec::Tanh);
+    }
+    if let Some(Rescale { centre, factor }) = job.job.model.rescale {
+        spec.layers.insert(0, LayerSpec::Rescale { centre, factor });
     }
     spec
 }
@@ -138,21 +142,19 @@ fn ready(job: &JobFile, width: usize, classes: &Classes) -> Result<ModelSpec, No
     let count = classes.as_ref().map_or(1, Vec::len);
     let kind = job.job.model.kind();
     let refuse = |message: &str| Err(job.problem(&["model", "kind"], message, None).into());
-    Ok(match (kind, classes) {
+    let spec = match (kind, classes) {
         (ModelKind::Linear, None) => ModelSpec::linear(width),
         (ModelKind::Linear, Some(_)) => {
             return refuse("`linear` estimates a number, the label is a class");
         }
         (ModelKind::Mlp, None) => {
             let spec = ModelSpec::mlp(width, &job.job.model.hidden, 1);
-            activated(job, ModelSpec { loss: Loss::MeanSquaredError, ..spec })
+            ModelSpec { loss: Loss::MeanSquaredError, ..spec }
         }
         (_, None) => return refuse("this model names a class, the label is a number"),
         (ModelKind::Logistic, Some(_)) => ModelSpec::logistic(width),
         (ModelKind::Softmax, Some(_)) => ModelSpec::softmax(width, count),
-        (ModelKind::Mlp, Some(_)) => {
-            activated(job, ModelSpec::mlp(width, &job.job.model.hidden, count))
-        }
+        (ModelKind::Mlp, Some(_)) => ModelSpec::mlp(width, &job.job.model.hidden, count),
         (ModelKind::Cnn, Some(_)) => {
             let side = width.isqrt();
             if side * side != width {
@@ -162,5 +164,6 @@ fn ready(job: &JobFile, width: usize, classes: &Classes) -> Result<ModelSpec, No
             }
             ModelSpec::cnn([side, side, 1], count)
         }
-    })
+    };
+    Ok(adapted(job, spec))
 }

@@ -10,9 +10,36 @@ use nexus_types::Seed;
 /// Units with less of the largest bias gradient than this say nothing.
 const SILENT: f64 = 1e-7;
 
+/// The scale on which the first layer that is trained sees a value.
+#[derive(Clone, Copy)]
+struct Scale {
+    centre: f64,
+    factor: f64,
+}
+
+impl Scale {
+    fn to(self, value: f64) -> f64 {
+        (value - self.centre) * self.factor
+    }
+
+    fn from(self, value: f64) -> f64 {
+        value / self.factor + self.centre
+    }
+}
+
+/// The scale that a network begins with, and the layers above it.
+fn beginning(network: &Network<f32>) -> (Scale, &[LayerSpec]) {
+    match &*network.spec().layers {
+        [LayerSpec::Rescale { centre, factor }, above @ ..] => {
+            (Scale { centre: (*centre).into(), factor: (*factor).into() }, above)
+        }
+        above => (Scale { centre: 0.0, factor: 1.0 }, above),
+    }
+}
+
 /// The number of units of a first linear layer with bias.
 fn units(network: &Network<f32>) -> Option<usize> {
-    match network.spec().layers.first() {
+    match beginning(network).1.first() {
         Some(LayerSpec::Linear { outputs, bias: true }) if network.spec().input.len() == 1 => {
             Some(*outputs)
         }
@@ -33,13 +60,19 @@ fn first_layer<'a>(
 
 /// A candidate for each unit; none if the network does not begin with a linear layer with bias.
 pub(super) fn candidates(network: &Network<f32>, gradient: &[f64]) -> Option<Vec<Vec<f64>>> {
-    Some(quotients(first_layer(network, gradient)?))
+    Some(quotients(first_layer(network, gradient)?, beginning(network).0))
 }
 
-fn quotients<W: AsRef<[f64]>>(units: impl Iterator<Item = (W, f64)> + Clone) -> Vec<Vec<f64>> {
+fn quotients<W: AsRef<[f64]>>(
+    units: impl Iterator<Item = (W, f64)> + Clone,
+    scale: Scale,
+) -> Vec<Vec<f64>> {
     let largest = units.clone().map(|(_, bias)| bias.abs()).fold(0.0, f64::max);
     let telling = units.filter(|(_, bias)| bias.abs() > SILENT * largest);
-    telling.map(|(weights, bias)| weights.as_ref().iter().map(|w| w / bias).collect()).collect()
+    let row = |(weights, bias): (W, f64)| {
+        weights.as_ref().iter().map(|weight| scale.from(weight / bias)).collect()
+    };
+    telling.map(row).collect()
 }
 
 /// A candidate for each bin of [`imprint`]: what a unit sees and the next does not.
@@ -55,7 +88,8 @@ pub(super) fn bins(network: &Network<f32>, gradient: &[f64]) -> Option<Vec<Vec<f
             (difference, bias - next_bias)
         })
         .collect();
-    Some(quotients(differences.iter().map(|(weights, bias)| (weights, *bias))))
+    let differences = differences.iter().map(|(weights, bias)| (weights, *bias));
+    Some(quotients(differences, beginning(network).0))
 }
 
 /// Parameters by which a malicious coordinator imprints rows (Fowl, Geiping et al. 2022,
@@ -65,16 +99,14 @@ pub(super) fn bins(network: &Network<f32>, gradient: &[f64]) -> Option<Vec<Vec<f
 /// `ReLU` and another linear layer.
 pub(super) fn imprint(network: &Network<f32>, known: &Dataset, seed: &Seed) -> Option<Vec<f32>> {
     let units = units(network)?;
-    let [_, LayerSpec::Relu, LayerSpec::Linear { outputs, .. }, ..] = &*network.spec().layers
-    else {
-        return None;
-    };
+    let (scale, layers) = beginning(network);
+    let [_, LayerSpec::Relu, LayerSpec::Linear { outputs, .. }, ..] = layers else { return None };
     let inputs = network.inputs();
     let mut parameters = network.initial(seed);
     let (first, above) = parameters.split_at_mut_checked(units * (inputs + 1))?;
     let (weights, biases) = first.split_at_mut(units * inputs);
     weights.fill(f32::of(1.0 / inputs as f64));
-    let thresholds = quantiles(known, units);
+    let thresholds = quantiles(known, units).into_iter().map(|mean| scale.to(mean));
     biases.iter_mut().zip(thresholds).for_each(|(bias, threshold)| *bias = f32::of(-threshold));
     let mut rng = seed.derive("above", &[]).rng();
     for row in above.get_mut(..outputs * units)?.chunks_exact_mut(units) {

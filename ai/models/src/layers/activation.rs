@@ -1,8 +1,8 @@
-//! Functions of one value: `ReLU`, GELU, tanh.
+//! Functions of one value: `ReLU`, GELU, tanh, and another scale.
 
 use super::{Backward, Batch, Kept, Layer, Place, Scratch};
-use crate::Real;
 use crate::vector::wide;
+use crate::{ModelError, Real};
 
 /// A function applied to every value.
 #[derive(Debug)]
@@ -16,6 +16,17 @@ pub(crate) enum Function {
     Relu,
     Gelu,
     Tanh,
+    Rescale { centre: f64, factor: f64 },
+}
+
+impl Function {
+    /// (x − centre) · factor.
+    pub(crate) fn rescale(place: Place<'_>, centre: f32, factor: f32) -> Result<Self, ModelError> {
+        let centre = place.number("centre", centre, f32::is_finite, "a number")?;
+        let positive = |factor: f32| factor.is_finite() && factor > 0.0;
+        let factor = place.number("factor", factor, positive, "above 0")?;
+        Ok(Self::Rescale { centre, factor })
+    }
 }
 
 impl Activation {
@@ -47,6 +58,14 @@ impl<T: Real> Layer<T> for Activation {
             }),
             Function::Gelu => pairs.for_each(|(y, &x)| *y = gelu(x)),
             Function::Tanh => pairs.for_each(|(y, &x)| *y = x.tanh()),
+            Function::Rescale { centre, factor } => {
+                let (centre, factor) = (T::of(centre), T::of(factor));
+                wide!({
+                    for (y, &x) in pairs {
+                        *y = (x - centre) * factor;
+                    }
+                });
+            }
         }
     }
 
@@ -75,6 +94,10 @@ impl<T: Real> Layer<T> for Activation {
                 for ((below, &delta), &y) in pairs.zip(pass.output) {
                     *below = delta * (T::ONE - y * y);
                 }
+            }
+            Function::Rescale { factor, .. } => {
+                let factor = T::of(factor);
+                pairs.for_each(|(below, &delta)| *below = delta * factor);
             }
         }
     }

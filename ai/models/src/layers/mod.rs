@@ -211,6 +211,9 @@ pub(crate) fn build<T: Real>(
         }
         LayerSpec::Dropout { rate } => Box::new(dropout::Dropout::new(place, rate)?),
         LayerSpec::Flatten => return Ok(None),
+        LayerSpec::Rescale { centre, factor } => {
+            Box::new(Activation::new(place, Function::rescale(place, centre, factor)?))
+        }
     }))
 }
 
