@@ -196,7 +196,7 @@ fn main() -> Outcome<()> {
     let names = JOINT.map(|(name, _)| name).join(" | ");
     println!("| recipe | epsilon | {names} | local noise |\n|---|---|---|---|---|---|");
     let digits = digits();
-    for (epsilon, rounds, rate) in [(1.0, 40, 4.0), (3.0, 40, 8.0), (3.0, 60, 8.0), (8.0, 60, 8.0)]
+    for (epsilon, rounds, rate) in [(1.0, 40, 2.0), (3.0, 40, 5.0), (3.0, 50, 4.0), (8.0, 100, 6.0)]
     {
         let recipe = Recipe { epsilon, rounds, clip: 0.5, rate };
         line("digits, 64-64-10 tanh", &digits, recipe, &mut budgets)?;

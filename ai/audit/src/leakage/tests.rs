@@ -1,5 +1,5 @@
-use nexus_models::ModelSpec;
 use nexus_models::data::builtin;
+use nexus_models::{LayerSpec, ModelSpec};
 use nexus_privacy::accounting::Plan;
 
 use super::*;
@@ -74,6 +74,19 @@ fn rows_are_found_by_search_in_bare_gradients_only() {
     // Eight rows need longer searches than a test has time for.
     assert!(found(8, None, 2).inverting > Some(0.0));
     assert!(found(16, None, 1).inverting.is_none(), "too many rows");
+}
+
+/// A public scale in front hides nothing: what the first linear layer saw is scaled back.
+#[test]
+fn a_scale_in_front_hides_nothing() {
+    let mut spec = ModelSpec::mlp(64, &[64], 10);
+    spec.layers.insert(0, LayerSpec::Rescale { centre: 0.3, factor: 3.0 });
+    let network = Network::new(&spec).unwrap();
+    let view = View { owners: 1, rows: 8, noise: None };
+    let attempts = Attempts { steps: 10, inverted: 0, ..Attempts::default() };
+    let leak =
+        attack(&network, &builtin::digits(), view, None, attempts, &Seed::from_number(1)).unwrap();
+    assert!(leak.closed > Some(0.15) && leak.imprint > Some(0.7), "{leak:?}");
 }
 
 /// Without `ReLU` no unit belongs to one row, and a network of one layer has no imprint.
