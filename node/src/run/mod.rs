@@ -27,7 +27,7 @@ use nexus_types::{Canonical, Digest, OwnerId, Seed, SystemClock};
 use crate::error::NodeError;
 use crate::job::JobFile;
 use crate::report::{self, Extra};
-use crate::simulation::{Keys, Milestone, ROOT_BYTES, Simulation};
+use crate::simulation::{Attack, AttackKind, Keys, Milestone, ROOT_BYTES, Simulation};
 use crate::summary::{Round, SecureSum, Summary};
 
 use baseline::Baselines;
@@ -270,10 +270,7 @@ impl Prepared {
         let seed = Seed::from_number(request.seed);
         let owners = Owners::load(job, &seed)?;
         let plan = plan::plan(job, &owners, &seed)?;
-        request.faults.check(plan.owners).map_err(|range| {
-            let file = request.faults_file.as_deref().unwrap_or("run.json");
-            NodeError::usage(format!("{file}: {range}"), "correct the value")
-        })?;
+        check_faults(job, request, plan.owners)?;
         Ok(Self { seed, plan, owners })
     }
 
@@ -296,6 +293,26 @@ impl Prepared {
 /// nobody touches takes no memory. Does nothing elsewhere.
 fn keep_freed_memory() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(KEPT_BYTES)));
+}
+
+/// Faults in their ranges, and none that the job has no place for.
+fn check_faults(job: &JobFile, request: &Request, owners: u32) -> Result<(), NodeError> {
+    let file = request.faults_file.as_deref().unwrap_or("run.json");
+    request
+        .faults
+        .check(owners)
+        .map_err(|range| NodeError::usage(format!("{file}: {range}"), "correct the value"))?;
+    let poisons = |attack: &&Attack| attack.kind != AttackKind::Garbage;
+    match request.faults.attack.iter().find(poisons) {
+        Some(attack) if job.job.privacy.is_some() => Err(NodeError::usage(
+            format!(
+                "{file}: `attack.kind` is {}, and this job clips what owners send before it is theirs",
+                attack.kind
+            ),
+            "use `garbage`, or run the job with --no-privacy",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn count(lines: &[String]) -> u32 {

@@ -1,5 +1,6 @@
 //! What goes wrong, when, and to whom: a pure function of a seed.
 
+use std::fmt;
 use std::time::Duration;
 
 use nexus_training::TaskId;
@@ -126,6 +127,16 @@ pub enum AttackKind {
     Random,
     /// Bytes that are no message.
     Garbage,
+}
+
+impl fmt::Display for AttackKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SignFlip => "`sign_flip`",
+            Self::Random => "`random`",
+            Self::Garbage => "`garbage`",
+        })
+    }
 }
 
 /// A value of a fault file that is out of its range.

@@ -299,6 +299,9 @@ fn faults_out_of_range() {
     scratch.write("faults.toml", "[owners]\ndrop = 1.5\n");
     let said = scratch.fail(2, &["run", "--faults", "faults.toml"]);
     assert!(said.contains("owners.drop"), "{said}");
+    scratch.write("faults.toml", "attack = [{ owners = [3], kind = 'sign_flip' }]");
+    let said = scratch.fail(2, &["run", "--faults", "faults.toml"]);
+    assert!(said.contains("faults.toml: `attack.kind` is `sign_flip`"), "{said}");
     scratch.write("faults.toml", "[owners]\ndorp = 0.5\n");
     let said = scratch.fail(2, &["run", "--faults", "faults.toml"]);
     assert!(said.contains("dorp"), "{said}");
