@@ -4,7 +4,7 @@
 //! ```sh
 //! cargo build --release -p bench --example flow_cost
 //! for how in wiped typed; do
-//!     valgrind --tool=none target/release/examples/flow_cost $how   # or --tool=callgrind
+//!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/flow_cost $how
 //! done
 //! ```
 
