@@ -64,4 +64,4 @@ pub use id::{Digest, DigestError, JobId, MemberId, ModelHash, OwnerId, Round};
 pub use rng::{CryptoRng, Rng, Seed, SeededRng};
 pub use store::{MemoryStore, Store, StoreError, check_key};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
-pub use transport::{Party, Received, Transport, TransportError};
+pub use transport::{Cleared, Party, Received, Transport, TransportError};

@@ -30,6 +30,48 @@ impl fmt::Display for Party {
     }
 }
 
+/// A message that may leave: what [`Transport`] takes, and nothing else.
+///
+/// Whoever clears bytes answers for them. There are few places that do, and a house rule names them:
+/// what depends on rows becomes `Cleared` by way of the stages of `nexus-privacy`.
+///
+/// Bytes as such cannot be sent:
+///
+/// ```compile_fail
+/// # use nexus_types::{Party, Transport};
+/// fn send(transport: &mut impl Transport, row: std::sync::Arc<[u8]>) {
+///     transport.send(Party::Coordinator, row);
+/// }
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Cleared(Arc<[u8]>);
+
+impl Cleared {
+    /// Says that `message` may leave this party.
+    pub const fn vouched_for(message: Arc<[u8]>) -> Self {
+        Self(message)
+    }
+
+    /// The encoded message.
+    pub fn into_bytes(self) -> Arc<[u8]> {
+        self.0
+    }
+}
+
+impl std::ops::Deref for Cleared {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Cleared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cleared").field("bytes", &self.0.len()).finish()
+    }
+}
+
 /// A message that arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
@@ -70,7 +112,7 @@ pub trait Transport {
     ///
     /// # Errors
     /// [`TransportError`] if it can never arrive.
-    fn send(&mut self, to: Party, message: Arc<[u8]>) -> Result<(), TransportError>;
+    fn send(&mut self, to: Party, message: Cleared) -> Result<(), TransportError>;
 
     /// The next message that has arrived, `None` if there is none now.
     fn receive(&mut self) -> Option<Received>;

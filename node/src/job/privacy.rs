@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use nexus_privacy::accounting;
+use nexus_privacy::flow::Purpose;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +72,8 @@ pub struct PrivacySection {
     /// Folder of the owners' budgets, relative to the job file: `<owner>.budget`, as `nexus budget
     /// set` makes them. If not set, each owner has a budget of `epsilon` for this run.
     pub budgets: Option<PathBuf>,
-    /// What the budgets are charged for.
+    /// What rows are used for, which their labels must allow and budgets are charged for: 1 to 64 of
+    /// a-z, 0-9, dots and hyphens.
     pub purpose: String,
 }
 
@@ -161,12 +163,9 @@ impl JobFile {
             let message = "`rate` draws rows, and what is hidden here is an owner";
             return self.refuse(&["privacy", "rate"], message);
         }
-        if section.purpose.is_empty() || section.purpose.len() > nexus_privacy::budget::NAME_MAX {
-            let limit = nexus_privacy::budget::NAME_MAX;
-            let message =
-                format!("`purpose` has {} bytes, 1 to {limit} are possible", section.purpose.len());
-            return self.refuse(&["privacy", "purpose"], message);
+        match Purpose::new(&section.purpose) {
+            Ok(_) => Ok(()),
+            Err(error) => self.refuse(&["privacy", "purpose"], error.to_string()),
         }
-        Ok(())
     }
 }

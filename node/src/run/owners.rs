@@ -93,9 +93,9 @@ impl Owners {
         let Gathered { names, described, source, sets, width, classes, hashes } = gathered;
         let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
         let names = own_names(job, names)?;
-        let label = |name: &String| Arc::new(Label::owned(Principal::named(name), []));
+        let label = |name: &String| own_label(job, name).map(Arc::new);
         Ok(Self {
-            labels: names.iter().map(label).collect(),
+            labels: names.iter().map(label).collect::<Result<_, _>>()?,
             names,
             described,
             source,
@@ -489,6 +489,15 @@ fn check_train_rows(job: &JobFile, rows: impl Iterator<Item = usize>) -> Result<
         }
     }
     Ok(())
+}
+
+/// The label of an owner's rows: nobody else reads them, and they are for what the job is for.
+fn own_label(job: &JobFile, name: &str) -> Result<Label, NodeError> {
+    let label = Label::owned(Principal::named(name), []);
+    let Some(privacy) = &job.job.privacy else { return Ok(label) };
+    label
+        .for_purposes([privacy.purpose.as_str()])
+        .map_err(|error| job.problem(&["privacy", "purpose"], &error.to_string(), None).into())
 }
 
 fn own_names(job: &JobFile, names: Vec<String>) -> Result<Vec<String>, NodeError> {

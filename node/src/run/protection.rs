@@ -6,6 +6,7 @@ use getrandom::SysRng;
 use getrandom::rand_core::TryRng;
 use nexus_mpc::aggregation::secagg_plus;
 use nexus_privacy::accounting::{self, Unit};
+use nexus_privacy::flow::Purpose;
 use nexus_training::{EngineTerms, JobTerms, Plan, PrivacyTerms, Protection, TrainingError};
 
 use crate::error::NodeError;
@@ -82,6 +83,7 @@ fn privacy(
     let PrivacySection { epsilon, delta, rate, local, .. } = *section;
     let noise = accounting::Plan::admitted(rate, plan.rounds.into(), epsilon, delta)?;
     let terms = PrivacyTerms {
+        purpose: Purpose::new(&section.purpose)?,
         unit: section.unit.into(),
         epsilon,
         delta,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use nexus_types::limits::MAX_MESSAGE_BYTES;
-use nexus_types::{OwnerId, Party, Received, Round, Timestamp, Transport, TransportError};
+use nexus_types::{Cleared, OwnerId, Party, Received, Round, Timestamp, Transport, TransportError};
 
 use super::faults::FaultPlan;
 
@@ -135,7 +135,7 @@ pub(super) struct Endpoint<'a> {
 }
 
 impl Transport for Endpoint<'_> {
-    fn send(&mut self, to: Party, message: Arc<[u8]>) -> Result<(), TransportError> {
+    fn send(&mut self, to: Party, message: Cleared) -> Result<(), TransportError> {
         if matches!(to, Party::Owner(owner) if owner.0 >= self.network.owners) {
             return Err(TransportError::Unreachable { to });
         }
@@ -149,7 +149,7 @@ impl Transport for Endpoint<'_> {
             }
             Party::Coordinator | Party::Member(_) => None,
         };
-        let message = garbage.map_or(message, Into::into);
+        let message = garbage.map_or_else(|| message.into_bytes(), Into::into);
         self.network.post(&Envelope { from: self.party, to, message });
         Ok(())
     }

@@ -357,7 +357,7 @@ impl World {
         for effect in self.coordinator.step(self.now, event).unwrap() {
             match effect {
                 CoordinatorEffect::Send { to, message } => {
-                    self.mail.push_back(Mail::To(to, message));
+                    self.mail.push_back(Mail::To(to, message.into_bytes()));
                 }
                 CoordinatorEffect::Wake { at } => self.wake = at,
                 CoordinatorEffect::Summary { .. } => {
@@ -424,7 +424,7 @@ impl World {
                     );
                 }
                 ParticipantEffect::Send(bytes) => {
-                    self.mail.push_back(Mail::From(Peer::Owner(id), bytes));
+                    self.mail.push_back(Mail::From(Peer::Owner(id), bytes.into_bytes()));
                 }
                 ParticipantEffect::Summarise
                 | ParticipantEffect::Persist

@@ -51,6 +51,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "bench/src/private.rs",
         ],
     ),
+    ("vouched_for(", &["protocol/training/src/egress.rs", "core/types/src/transport.rs"]),
     ("Opener for", &["core/privacy/src/flow/", "protocol/training/src/secure/"]),
     ("Sealer for", &["core/privacy/src/flow/", "protocol/training/src/secure/"]),
     (

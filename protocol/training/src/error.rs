@@ -45,6 +45,12 @@ pub enum TrainingError {
         /// Owners asked in a round.
         asked: u32,
     },
+    /// A job with differential privacy was given something that has no noise.
+    #[error("the job has differential privacy: nothing leaves an owner without noise")]
+    Unprotected,
+    /// What a job's rows are used for has no name that labels know.
+    #[error("purpose")]
+    Purpose(#[from] nexus_privacy::flow::LabelError),
     /// Two settings exclude each other.
     #[error("`{one}` does not go with `{other}`: {reason}")]
     Combination {

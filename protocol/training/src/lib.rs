@@ -188,6 +188,7 @@
 //! * Geometric median: Pillutla et al., IEEE TSP 2022, arXiv:1912.13445
 
 mod coordinator;
+mod egress;
 mod error;
 mod message;
 mod participant;

@@ -10,14 +10,14 @@
 //!
 //! Every arrow consumes what it starts from, and there is no other way: fields are private, and the
 //! secret stages can be neither printed nor copied nor serialised. [`Egress`] is implemented for
-//! [`Masked`], [`Released`] and [`Sealed`] alone, and is the only bound that whatever sends, stores, logs or
-//! reports should accept. `noise` takes a [`BudgetTicket`] by value and refuses noise that is less than
+//! [`Masked`], [`Released`] and [`Sealed`] alone; senders take [`nexus_types::Cleared`], which the protocol
+//! makes of these and of messages that no row decides. `noise` takes a [`BudgetTicket`] by value and refuses noise that is less than
 //! what the ticket paid for.
 //!
 //! Every stage carries a [`Label`] of the decentralised label model: who may read it by whose word, for
 //! which purposes, and who vouches for it. At a boundary [`Label::flows_to`] decides, and fails closed
-//! where a principal is unknown; a label travels in the header that is signed and in the associated
-//! data of what is sealed.
+//! where a principal is unknown; what it demands of a job is in the terms whose digest is signed and is
+//! associated data of what is sealed.
 //!
 //! # What protocols provide
 //!

@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 use nexus_mpc::Identity;
 use nexus_mpc::aggregation::Peer;
-use nexus_types::{Canonical, Round, Timestamp};
+use nexus_types::{Canonical, Cleared, Round, Timestamp};
 
+use crate::egress;
 use crate::error::TrainingError;
 use crate::message::{Task, TaskId, TrainTask};
 use crate::plan::Plan;
@@ -66,7 +67,7 @@ pub enum CoordinatorEffect {
         /// To whom.
         to: Peer,
         /// The encoded [`Task`], or [`crate::MemberTask`] for a member of the committee.
-        message: Arc<[u8]>,
+        message: Cleared,
     },
     /// Give [`CoordinatorEvent::Wake`] at this time. Each is meant once; the latest one matters.
     Wake {
@@ -109,7 +110,7 @@ pub struct Coordinator {
     identity: Option<Arc<Identity>>,
     state: State,
     /// The task of the open round, encoded once.
-    task: Option<(TaskId, Arc<[u8]>)>,
+    task: Option<(TaskId, Cleared)>,
 }
 
 impl Coordinator {
@@ -214,15 +215,15 @@ impl Coordinator {
     }
 
     /// The encoded task `id`. Round openers are kept: everybody gets the same.
-    fn task(&mut self, id: TaskId) -> Result<Arc<[u8]>, TrainingError> {
+    fn task(&mut self, id: TaskId) -> Result<Cleared, TrainingError> {
         if let Some((known, message)) = &self.task
             && *known == id
         {
-            return Ok(Arc::clone(message));
+            return Ok(message.clone());
         }
-        let message: Arc<[u8]> = Task::Train(self.train_task(id)).encode()?.into();
+        let message = egress::control(&Task::Train(self.train_task(id)))?;
         if id.repeat == 0 {
-            self.task = Some((id, Arc::clone(&message)));
+            self.task = Some((id, message.clone()));
         }
         Ok(message)
     }

@@ -1,9 +1,7 @@
 //! How one stage leads to the next.
 
-use std::sync::Arc;
-
 use nexus_mpc::aggregation::Peer;
-use nexus_types::{Canonical, OwnerId, Round, Timestamp};
+use nexus_types::{Cleared, OwnerId, Round, Timestamp};
 
 use super::buffer::{Buffer, size};
 use super::intake::{Figures, Intake};
@@ -12,6 +10,7 @@ use super::round::OpenRound;
 use super::state::Stage;
 use super::summary::OpenSummary;
 use super::{Coordinator, CoordinatorEffect};
+use crate::egress;
 use crate::error::TrainingError;
 use crate::message::{Task, TaskId};
 use crate::record::{Dropped, RoundRecord};
@@ -22,15 +21,15 @@ type Effects = Vec<CoordinatorEffect>;
 type Outcome = Result<Effects, TrainingError>;
 
 /// Effects that put the open question of `poll` to all who have not answered.
-fn ask(poll: &Poll, message: &Arc<[u8]>) -> Effects {
-    let send = |to| CoordinatorEffect::Send { to: Peer::Owner(to), message: Arc::clone(message) };
+fn ask(poll: &Poll, message: &Cleared) -> Effects {
+    let send = |to| CoordinatorEffect::Send { to: Peer::Owner(to), message: message.clone() };
     let mut effects: Effects = poll.waiting().into_iter().map(send).collect();
     effects.push(CoordinatorEffect::Wake { at: poll.deadline });
     effects
 }
 
 /// The same for a new question or attempt: counted, and made durable before.
-fn put(poll: &mut Poll, message: &Arc<[u8]>) -> Effects {
+fn put(poll: &mut Poll, message: &Cleared) -> Effects {
     poll.tally.sent(message, poll.waiting().len());
     let mut effects = vec![CoordinatorEffect::Persist];
     effects.extend(ask(poll, message));
@@ -70,8 +69,8 @@ impl Coordinator {
         Ok(effects)
     }
 
-    fn summarise(&self) -> Result<Arc<[u8]>, TrainingError> {
-        Ok(Task::Summarise { job: self.plan.job, manifest: None }.encode()?.into())
+    fn summarise(&self) -> Result<Cleared, TrainingError> {
+        Ok(egress::control(&Task::Summarise { job: self.plan.job, manifest: None })?)
     }
 
     pub(super) fn ready(&mut self, sums: Vec<f64>, record: RoundRecord) -> Effects {

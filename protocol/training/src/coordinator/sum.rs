@@ -12,6 +12,7 @@ use super::poll::Tally;
 use super::stages::{count, durably};
 use super::state::Stage;
 use super::{Coordinator, CoordinatorEffect};
+use crate::egress;
 use crate::error::TrainingError;
 use crate::message::{Answer, Task, TaskId, presentable};
 use crate::plan::Plan;
@@ -396,9 +397,8 @@ impl Coordinator {
         to: impl Fn(&MemberId) -> bool,
         deadline: Timestamp,
     ) -> Outcome {
-        let message: Arc<[u8]> = task.encode()?.into();
-        let send =
-            |to| CoordinatorEffect::Send { to: Peer::Member(to), message: Arc::clone(&message) };
+        let message = egress::control(task)?;
+        let send = |to| CoordinatorEffect::Send { to: Peer::Member(to), message: message.clone() };
         let sends = MemberId::all(self.members()).filter(to).map(send).collect();
         Ok(durably(tally, sends, deadline))
     }
@@ -484,10 +484,10 @@ impl Coordinator {
             task.manifest = manifest;
             Task::Train(task)
         };
-        let message: Arc<[u8]> = task.encode()?.into();
+        let message = egress::control(&task)?;
         let send = |&to: &OwnerId| CoordinatorEffect::Send {
             to: Peer::Owner(to),
-            message: Arc::clone(&message),
+            message: message.clone(),
         };
         Ok(owners.iter().map(send).collect())
     }
@@ -498,10 +498,10 @@ impl Coordinator {
         let wrap = |Outgoing { to, message }| {
             let message = message.to_vec();
             let message = match to {
-                Peer::Owner(_) => Task::Sum { job, slot, message }.encode()?,
-                Peer::Member(_) => MemberTask::Sum { job, slot, message }.encode()?,
+                Peer::Owner(_) => egress::control(&Task::Sum { job, slot, message })?,
+                Peer::Member(_) => egress::control(&MemberTask::Sum { job, slot, message })?,
             };
-            Ok(CoordinatorEffect::Send { to, message: message.into() })
+            Ok(CoordinatorEffect::Send { to, message })
         };
         messages.into_iter().map(wrap).collect()
     }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use nexus_mpc::Identity;
-use nexus_types::{Canonical, CryptoRng, JobId, OwnerId, Round};
+use nexus_privacy::flow::Waiver;
+use nexus_types::{Canonical, Cleared, CryptoRng, JobId, OwnerId, Round};
 
+use crate::egress;
 use crate::error::TrainingError;
-use crate::message::{Answer, Task, TaskId, TrainTask, Update, check_statistics, presentable};
+use crate::message::{Answer, Task, TaskId, TrainTask, Update, check_statistics};
 use crate::plan::{Plan, in_range};
 use crate::record::DropReason;
 use crate::secure::{Ledger, ManifestRefusal, SignedManifest};
@@ -78,7 +80,7 @@ pub enum ParticipantEffect {
     /// Train. Takes the place of any training under way.
     Train(LocalTask),
     /// Send the encoded [`Answer`] to the coordinator.
-    Send(Arc<[u8]>),
+    Send(Cleared),
     /// Make [`Participant::snapshot`] durable before carrying out the effects that follow.
     Persist,
     /// A message was refused; for the owner's log.
@@ -342,7 +344,8 @@ impl Participant {
         statistics: Statistics,
     ) -> Result<ParticipantEffect, TrainingError> {
         let Statistics { sums, .. } = statistics;
-        send(&Answer::Summary { job: self.plan.job, sums })
+        let answer = Answer::Summary { job: self.plan.job, sums };
+        Ok(ParticipantEffect::Send(egress::waived(self.waiver()?, &answer)?))
     }
 
     fn train(&mut self, mut task: TrainTask) -> Outcome {
@@ -377,7 +380,7 @@ impl Participant {
     /// The stored answer: the same question has the same bytes.
     fn answer_again(&self) -> Effects {
         let answer = self.state.answer.as_deref();
-        answer.map(|answer| ParticipantEffect::Send(answer.into())).into_iter().collect()
+        answer.map(|answer| ParticipantEffect::Send(egress::kept(answer))).into_iter().collect()
     }
 
     fn begin(&mut self, task: TrainTask) -> Effects {
@@ -427,10 +430,14 @@ impl Participant {
         if let Some(correction) = correction {
             self.state.pending = Some(next_control(&correction, &mean_gradient(&update)));
         }
-        let bytes = Answer::Update(update).encode()?;
-        let message = bytes.as_slice().into();
-        self.state.answer = Some(bytes);
+        let message = egress::waived(self.waiver()?, &Answer::Update(update))?;
+        self.state.answer = Some(message.to_vec());
         Ok(vec![ParticipantEffect::Persist, ParticipantEffect::Send(message)])
+    }
+
+    /// What lets answers out that have no noise.
+    fn waiver(&self) -> Result<Waiver, TrainingError> {
+        self.plan.waiver().ok_or(TrainingError::Unprotected)
     }
 
     fn failed(&mut self, id: TaskId, reason: &str) -> Outcome {
@@ -445,13 +452,13 @@ impl Participant {
     }
 
     fn decline(&self, id: TaskId, reason: &str) -> Outcome {
-        let answer = Answer::Declined { job: self.plan.job, id, reason: presentable(reason) };
-        Ok(vec![ParticipantEffect::Persist, send(&answer)?])
+        let answer = egress::declined(self.plan.job, id, reason)?;
+        Ok(vec![ParticipantEffect::Persist, ParticipantEffect::Send(answer)])
     }
 
     fn refuse(&self, id: TaskId, refusal: Refusal) -> Outcome {
-        let answer = Answer::Declined { job: self.plan.job, id, reason: refusal.to_string() };
-        Ok(vec![ParticipantEffect::Refused(refusal), send(&answer)?])
+        let answer = egress::declined(self.plan.job, id, &refusal.to_string())?;
+        Ok(vec![ParticipantEffect::Refused(refusal), ParticipantEffect::Send(answer)])
     }
 
     fn restarted(&self) -> Effects {
@@ -474,10 +481,6 @@ fn next_control(correction: &[f32], mean_gradient: &[f64]) -> Vec<f32> {
 
 fn refused(refusal: Refusal) -> Effects {
     vec![ParticipantEffect::Refused(refusal)]
-}
-
-fn send(answer: &Answer) -> Result<ParticipantEffect, TrainingError> {
-    Ok(ParticipantEffect::Send(answer.encode()?.into()))
 }
 
 fn check_driver(what: &'static str, got: usize, expected: usize) -> Result<(), TrainingError> {

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use nexus_privacy::budget::BudgetTicket;
-use nexus_privacy::flow::Clipped;
-use nexus_types::{Canonical, CryptoRng, Digest};
+use nexus_privacy::flow::{Clipped, Label, Masked, Noised};
+use nexus_types::{Canonical, Cleared, CodecError, CryptoRng, Digest, JobId};
 
 use super::{
     Effects, Outcome, Participant, ParticipantEffect, Refusal, Statistics, next_control, refused,
 };
+use crate::egress;
 use crate::error::TrainingError;
-use crate::message::{Answer, TaskId, Update};
+use crate::message::{TaskId, Update};
 use crate::secure::{
-    Contributor, JobTerms, Kept, Manifest, ManifestRefusal, Payload, Seen, SignedManifest,
+    Contributor, JobTerms, Kept, Manifest, ManifestRefusal, Mask, Payload, Seen, SignedManifest,
     encode_statistics, expected_values,
 };
 
@@ -96,7 +97,7 @@ impl Participant {
         let limit = terms.engine.limit(part.manifest.asked())?;
         let weight = self.plan.weight(statistics.examples);
         match encode_statistics(&statistics.sums, weight, limit) {
-            Ok(values) => self.contribute(rng, &values),
+            Ok(values) => self.contribute(rng, values),
             Err(error) => self.decline(TaskId::SUMMARY, &error.to_string()),
         }
     }
@@ -116,7 +117,7 @@ impl Participant {
                 if let Some((correction, steer)) = correction.zip(encoded.steer.as_deref()) {
                     self.state.pending = Some(next_control(correction, steer));
                 }
-                self.contribute(rng, &encoded.values)
+                self.contribute(rng, encoded.values)
             }
             Err(error) => self.decline(update.id, &error.to_string()),
         }
@@ -142,26 +143,28 @@ impl Participant {
         let Payload::Private(release) = Payload::of(&self.plan, terms, &part.manifest)? else {
             return self.decline(id, "the job promises no privacy, and this is for one that does");
         };
-        self.send_masked(|machine| {
-            Ok(Arc::clone(release.mask(clipped, ticket, machine, rng)?.message()))
-        })
+        if terms.privacy.as_ref().is_some_and(|terms| !clipped.label().is_for(&terms.purpose)) {
+            return self.decline(id, "its rows are not for what this job is for");
+        }
+        self.send_masked(|machine| release.mask(clipped, ticket, machine, rng))
     }
 
-    /// Masks `values` and sends them.
-    fn contribute(&mut self, rng: &mut dyn CryptoRng, values: &[i64]) -> Outcome {
-        self.send_masked(|machine| Ok(machine.contribute(rng, values)?))
+    /// Masks `values`, which have no noise, and sends them.
+    fn contribute(&mut self, rng: &mut dyn CryptoRng, values: Vec<i64>) -> Outcome {
+        let exact = Noised::waived(self.waiver()?, values, Arc::new(Label::public()));
+        self.send_masked(|machine| exact.mask(&mut Mask { machine, rng }))
     }
 
     /// Sends what `mask` makes. It is kept: masks are used once.
     fn send_masked(
         &mut self,
-        mask: impl FnOnce(&mut Contributor) -> Result<Arc<[u8]>, TrainingError>,
+        mask: impl FnOnce(&mut Contributor) -> Result<Masked, TrainingError>,
     ) -> Outcome {
         let masked = self.machine(|_| None).and_then(|mut machine| {
             let message = mask(&mut machine)?;
             Ok((machine, message))
         });
-        let (machine, message) = match masked {
+        let (machine, masked) = match masked {
             Ok(masked) => masked,
             Err(error @ TrainingError::NoIdentity { .. }) => return Err(error),
             Err(error) => {
@@ -172,17 +175,18 @@ impl Participant {
         if let Some(part) = &mut self.state.part {
             part.machine = Some(Kept::Alive(machine));
         }
-        self.answer_sum(&message)
+        self.answer_sum(|job, slot| egress::contribution(job, slot, &masked))
     }
 
-    /// Persists the engine's message, then sends it.
-    fn answer_sum(&mut self, message: &Arc<[u8]>) -> Outcome {
+    /// Persists the message that `clear` makes for the newest sum, then sends it.
+    fn answer_sum(
+        &mut self,
+        clear: impl FnOnce(JobId, u32) -> Result<Cleared, CodecError>,
+    ) -> Outcome {
         let Some((slot, _)) = self.state.ledger.newest() else { return Ok(Effects::new()) };
-        let answer = Answer::Sum { job: self.plan.job, slot, message: message.to_vec() };
-        let bytes = answer.encode()?;
-        let send = ParticipantEffect::Send(bytes.as_slice().into());
-        self.state.answer = Some(bytes);
-        Ok(vec![ParticipantEffect::Persist, send])
+        let message = clear(self.plan.job, slot)?;
+        self.state.answer = Some(message.to_vec());
+        Ok(vec![ParticipantEffect::Persist, ParticipantEffect::Send(message)])
     }
 
     /// Takes in a message of the engine.
@@ -204,7 +208,7 @@ impl Participant {
                 if machine.has_opened() {
                     self.state.ledger.open();
                 }
-                self.answer_sum(&reply)
+                self.answer_sum(|job, slot| egress::engine(job, slot, &reply))
             }
             Ok(None) => Ok(Effects::new()),
             Err(refusal) => Ok(refused(Refusal::Sum(refusal))),

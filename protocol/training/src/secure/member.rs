@@ -8,11 +8,12 @@ use nexus_mpc::Identity;
 use nexus_mpc::aggregation::{Refusal, nx};
 use nexus_mpc::sharing::Layout;
 use nexus_types::limits::{MAX_MESSAGE_BYTES, MAX_TEXT_BYTES};
-use nexus_types::{Canonical, CryptoRng, Digest, JobId, MemberId, peek_tag, tag_of};
+use nexus_types::{Canonical, Cleared, CryptoRng, Digest, JobId, MemberId, peek_tag, tag_of};
 
 use super::ledger::{Ledger, ManifestRefusal, Seen};
 use super::manifest::{Manifest, SignedManifest, SignedPacketKey};
 use super::terms::JobTerms;
+use crate::egress;
 use crate::error::TrainingError;
 use crate::message::presentable;
 use crate::plan::Plan;
@@ -107,7 +108,7 @@ impl Canonical for MemberAnswer {
 #[derive(Clone, Debug, PartialEq)]
 pub enum MemberEffect {
     /// Send the encoded [`MemberAnswer`] to the coordinator.
-    Send(Arc<[u8]>),
+    Send(Cleared),
     /// Make [`Member::snapshot`] durable before carrying out the effects that follow. Many
     /// messages may be taken in before one snapshot, as long as what they send waits for it:
     /// packets come in bursts, one from every owner.
@@ -262,7 +263,7 @@ impl Member {
             Err(refusal) => {
                 let reason = presentable(&refusal.to_string());
                 let answer = MemberAnswer::Refused { job: self.plan.job, reason };
-                let answer = MemberEffect::Send(answer.encode()?.into());
+                let answer = MemberEffect::Send(egress::control(&answer)?);
                 Ok(vec![MemberEffect::Refused(refusal), answer])
             }
         }
@@ -395,7 +396,7 @@ impl Member {
     }
 
     fn answer(answer: &MemberAnswer) -> Result<MemberEffect, MemberRefusal> {
-        Ok(MemberEffect::Send(answer.encode().map_err(TrainingError::from)?.into()))
+        Ok(MemberEffect::Send(egress::control(answer).map_err(TrainingError::from)?))
     }
 }
 

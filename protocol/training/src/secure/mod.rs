@@ -25,3 +25,4 @@ pub(crate) use kept::Kept;
 pub(crate) use ledger::{Ledger, Seen};
 pub(crate) use member::EPOCH;
 pub(crate) use payload::{Payload, Totals, decode_statistics, encode_statistics, expected_values};
+pub(crate) use private::Mask;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use borsh::{BorshDeserialize, BorshSerialize};
 use nexus_privacy::accounting::{self, Cost};
 use nexus_privacy::budget::{BudgetTicket, Unit};
-use nexus_privacy::flow::{Clipped, Masked, Masker};
+use nexus_privacy::flow::{Clipped, Masked, Masker, Purpose, Waiver};
 use nexus_privacy::mechanisms::gaussian::Gaussian;
 use nexus_privacy::mechanisms::grid::{Grid, Room, Rounding, Sensitivity};
 use nexus_privacy::mechanisms::sampling::Sampling;
@@ -38,6 +38,9 @@ const OVERFLOW_SHARE: f64 = 1e-3;
 /// What a job with differential privacy promises, and how.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct PrivacyTerms {
+    /// What rows are used for: owners let none take part whose label has it not. With the other terms
+    /// it is in the digest that headers sign and that is associated data of what is sealed.
+    pub purpose: Purpose,
     /// Whose presence is hidden.
     pub unit: Unit,
     /// The bound of all rounds together.
@@ -319,9 +322,18 @@ impl Release {
     }
 }
 
-struct Mask<'a> {
-    machine: &'a mut Contributor,
-    rng: &'a mut dyn CryptoRng,
+/// An owner's engine as what masks.
+pub(crate) struct Mask<'a> {
+    pub(crate) machine: &'a mut Contributor,
+    pub(crate) rng: &'a mut dyn CryptoRng,
+}
+
+impl Plan {
+    /// The job's word that its sums have no noise; none of a job with differential privacy.
+    pub(crate) fn waiver(&self) -> Option<Waiver> {
+        let private = self.terms().is_some_and(|terms| terms.privacy.is_some());
+        (!private).then(Waiver::of_job_without_privacy)
+    }
 }
 
 impl Masker for Mask<'_> {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use nexus_mpc::aggregation::{Collector as _, Contributor as _, Peer, Progress, nx};
 use nexus_mpc::{Identity, PacketSecret};
+use nexus_privacy::budget::Unit;
+use nexus_privacy::flow::Purpose;
 use nexus_types::{Canonical, Digest, JobId, MemberId, ModelHash, OwnerId, Round, Seed};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -14,8 +16,8 @@ use rand_chacha::rand_core::SeedableRng;
 use super::twin::without_signatures;
 use super::{
     EngineManifest, EngineTerms, JobTerms, Manifest, ManifestRefusal, Member, MemberAnswer,
-    MemberEffect, MemberRefusal, MemberTask, Payload, SignedManifest, SignedPacketKey, cooled,
-    expected_values,
+    MemberEffect, MemberRefusal, MemberTask, Payload, PrivacyTerms, SignedManifest,
+    SignedPacketKey, cooled, expected_values,
 };
 use crate::message::{Answer, Task, TaskId, TrainTask};
 use crate::participant::{LocalResult, Participant, ParticipantEffect, ParticipantEvent, Refusal};
@@ -431,4 +433,29 @@ fn steps_fall_to_nothing_over_the_last_rounds() {
         near(cooled(8.0, 0.0, Round(round), 4), 8.0);
     }
     near((1..=100).map(|round| cooled(1.0, 1.0, Round(round), 100)).sum(), 50.0);
+}
+
+/// Without it statistics, updates in the clear and integers without noise go nowhere.
+#[test]
+fn a_job_with_noise_waives_nothing() {
+    let plain = plan(JOB);
+    let mut terms = (**plain.terms().unwrap()).clone();
+    terms.privacy = Some(PrivacyTerms {
+        purpose: Purpose::new("research").unwrap(),
+        unit: Unit::Owner,
+        epsilon: 8.0,
+        delta: 1e-5,
+        clip: 1.0,
+        multiplier: 5.0,
+        rate: 1.0,
+        colluding: 0,
+        local: false,
+        rows: vec![1; OWNERS as usize],
+        step: 1.0,
+        cooldown: 0.0,
+    });
+    let private = Plan { protection: Protection::Masked(Arc::new(terms)), ..plain };
+    assert!(private.waiver().is_none());
+    assert!(plain.waiver().is_some());
+    assert!(Plan { protection: Protection::Clear, ..plain }.waiver().is_some());
 }

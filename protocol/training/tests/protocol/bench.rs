@@ -127,7 +127,7 @@ pub(crate) fn sent(effects: &[CoordinatorEffect]) -> Vec<(u32, Arc<[u8]>)> {
     let mut sent = Vec::new();
     for effect in effects {
         if let CoordinatorEffect::Send { to: Peer::Owner(to), message } = effect {
-            sent.push((to.0, Arc::clone(message)));
+            sent.push((to.0, message.clone().into_bytes()));
         }
     }
     sent

@@ -275,7 +275,7 @@ fn sent(effects: &[CoordinatorEffect], to: MemberId) -> Vec<Arc<[u8]>> {
         if let CoordinatorEffect::Send { to: peer, message } = effect
             && *peer == Peer::Member(to)
         {
-            messages.push(Arc::clone(message));
+            messages.push(message.clone().into_bytes());
         }
     }
     messages

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use nexus_privacy::accounting::{self, Currency, FILTER_SHARE, Split, Unit};
 use nexus_privacy::budget::{BudgetFile, BudgetTicket, Terms};
-use nexus_privacy::flow::{Label, Private};
+use nexus_privacy::flow::{Label, Private, Purpose};
 use nexus_privacy::mechanisms::clip::Clip;
 use nexus_training::{
     Answer, CoordinatorEffect, CoordinatorEvent, EngineTerms, LocalResult, MemberEffect,
@@ -30,6 +30,7 @@ const ROUNDS: u32 = 2;
 fn terms(unit: Unit) -> PrivacyTerms {
     let noise = accounting::Plan::calibrated(1.0, ROUNDS.into(), 2.0, FILTER_SHARE * 1e-5).unwrap();
     PrivacyTerms {
+        purpose: Purpose::new("research").unwrap(),
         unit,
         epsilon: 2.0,
         delta: 1e-5,
@@ -86,6 +87,8 @@ enum Hands {
     Honest,
     /// The same with a ticket for less noise.
     Cheap,
+    /// The same with rows that are for something else.
+    Astray,
     /// Sends an update as it is.
     Bare,
     /// Nothing.
@@ -190,12 +193,14 @@ fn train(
                 LocalResult { delta, examples: 1, loss_sum: 0.0, steps: 1, displacement: 1.0 };
             return owner.step(rng, ParticipantEvent::Trained(id, result)).unwrap();
         }
-        Hands::Honest => 1.0,
+        Hands::Honest | Hands::Astray => 1.0,
         Hands::Cheap => 1.01,
     };
     let values = vec![value; PARAMETERS as usize];
     let clip = Clip::new(privacy.clip).unwrap();
-    let clipped = Private::new(values, Arc::new(Label::public())).clip_whole(clip);
+    let purpose = if matches!(hands, Hands::Astray) { "marketing" } else { "research" };
+    let label = Label::public().for_purposes([purpose]).unwrap();
+    let clipped = Private::new(values, Arc::new(label)).clip_whole(clip);
     let ticket = ticket(name, privacy.unit, privacy.multiplier * share);
     owner.release(rng, id, clipped, ticket).unwrap()
 }
@@ -235,7 +240,11 @@ fn one_owner_too_few_opens_nothing() {
 #[test]
 fn what_has_no_noise_or_too_little_does_not_leave_an_owner() {
     let plan = private(terms(Unit::Owner));
-    for (name, bad, why) in [("bare", Hands::Bare, "noise"), ("cheap", Hands::Cheap, "budget")] {
+    for (name, bad, why) in [
+        ("bare", Hands::Bare, "noise"),
+        ("cheap", Hands::Cheap, "budget"),
+        ("astray", Hands::Astray, "not for what"),
+    ] {
         let mut hands = hands(0);
         hands[2] = bad;
         let outcome = play(name, &plan, &hands, 0.0);

@@ -348,7 +348,7 @@ impl Simulator {
                         Peer::Owner(owner) => Party::Owner(owner),
                         Peer::Member(member) => Party::Member(member),
                     };
-                    self.post(to, Party::Coordinator, &message);
+                    self.post(to, Party::Coordinator, &message.into_bytes());
                 }
                 CoordinatorEffect::Wake { at } => {
                     self.later(at.0 - self.now, Happening::Coordinator(Given::Wake));
@@ -412,7 +412,7 @@ impl Simulator {
                     host.disk = host.machine.as_ref().map(|machine| machine.snapshot().unwrap());
                 }
                 MemberEffect::Send(message) => {
-                    self.post(Party::Coordinator, Party::Member(member), &message);
+                    self.post(Party::Coordinator, Party::Member(member), &message.into_bytes());
                 }
                 MemberEffect::Expire { .. } | MemberEffect::Refused(_) => {}
             }
@@ -436,7 +436,8 @@ impl Simulator {
                 let span = self.rng.below(self.chaos.training + 1);
                 self.later(span, Happening::Owner(owner, life, done));
             }
-            ParticipantEffect::Send(mut message) => {
+            ParticipantEffect::Send(message) => {
+                let mut message = message.into_bytes();
                 if self.garbler == Some(owner)
                     && let Some(garbled) = garble(&message, &self.packet_keys, &mut self.entropy)
                 {
