@@ -92,7 +92,6 @@ struct Slots<'a> {
     to_come: std::slice::Chunks<'a, Option<usize>>,
     slot: &'a [Option<usize>],
     workspace: Workspace<f32>,
-    gradient: Vec<f32>,
     failed: &'a mut Option<ModelError>,
 }
 
@@ -104,9 +103,8 @@ impl<'a> Slots<'a> {
         places: &'a Places,
         failed: &'a mut Option<ModelError>,
     ) -> Self {
-        let (workspace, gradient) = (Workspace::new(), vec![0.0; network.parameters()]);
-        let to_come = places.slots();
-        Self { network, data, parameters, to_come, slot: &[], workspace, gradient, failed }
+        let (workspace, to_come) = (Workspace::new(), places.slots());
+        Self { network, data, parameters, to_come, slot: &[], workspace, failed }
     }
 
     fn norms_sq(&mut self) -> Result<Vec<f32>, ModelError> {
@@ -141,9 +139,7 @@ impl<'a> Slots<'a> {
 
     fn add(&mut self, weights: &[f32], sums: &mut [f64]) -> Result<(), ModelError> {
         let weights = Weights::PerExample(weights);
-        self.network.weighted_gradient(&mut self.workspace, weights, &mut self.gradient)?;
-        sums.iter_mut().zip(&self.gradient).for_each(|(sum, slope)| *sum += f64::from(*slope));
-        Ok(())
+        self.network.add_weighted_gradient(&mut self.workspace, weights, sums)
     }
 
     fn note<T>(&mut self, result: Result<T, ModelError>) -> Option<T> {
