@@ -9,6 +9,7 @@
 //! | [`ring`] | vectors of words: products, sums, uniform public polynomials |
 //! | [`gaussian`] | keys and errors: a sampler in constant time |
 //! | [`mask`] | streams that hide vectors of words modulo 2^32 |
+//! | [`rns`] | primes of up to 61 bits and their transforms, for homomorphic encryption |
 //! | [`edwards`] | the group ristretto255, eight elements at a time |
 //! | [`Kernel`] | which instructions this machine has |
 //!
@@ -61,6 +62,7 @@ mod kernel;
 pub mod mask;
 pub mod ntt;
 pub mod ring;
+pub mod rns;
 
 pub use cubic::Cubic;
 pub use goldilocks::{Fp, P};
