@@ -35,6 +35,14 @@ const UNSAFE: &[(&str, &str)] = &[
         "core/crypto/field/src/ring/avx2.rs",
         "AVX2 instructions behind run-time detection, held bit-equal to plain Rust by tests",
     ),
+    (
+        "core/crypto/field/src/rns/avx2.rs",
+        "AVX2 and FMA behind run-time detection, held bit-equal to plain Rust by tests",
+    ),
+    (
+        "core/crypto/field/src/rns/avx512.rs",
+        "AVX-512 instructions behind run-time detection, held bit-equal to plain Rust by tests",
+    ),
 ];
 
 /// Doors in the types of `nexus-privacy`, and the folders where one may be opened: what stands there

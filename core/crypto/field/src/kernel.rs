@@ -11,7 +11,7 @@ pub enum Kernel {
     Portable,
     /// AES rounds in hardware, one block each (x86-64: AES-NI).
     AesNi,
-    /// Vectors of 256 bits (x86-64: AVX2).
+    /// Vectors of 256 bits, with products and sums of doubles rounded once (x86-64: AVX2, FMA).
     Avx2,
     /// AES rounds on vectors of 256 bits (x86-64: VAES).
     Vaes,
@@ -27,8 +27,9 @@ impl Kernel {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::is_x86_feature_detected as has;
+            let avx2 = has!("avx2") && has!("fma");
             let ifma = has!("avx512f") && has!("avx512ifma");
-            let steps = [has!("aes"), has!("avx2"), has!("vaes"), ifma];
+            let steps = [has!("aes"), avx2, has!("vaes"), ifma];
             Self::ALL[steps.into_iter().take_while(|has| *has).count()]
         }
         #[cfg(not(target_arch = "x86_64"))]

@@ -30,6 +30,12 @@
 //! * G. L. Miller, M. O. Rabin; J. Sorenson, J. Webster, *Strong pseudoprimes to twelve prime
 //!   bases*, 2015 (<https://arxiv.org/abs/1509.00864>)
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod float;
 mod modulus;
 mod portable;
 mod prime;

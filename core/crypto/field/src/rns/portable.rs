@@ -69,36 +69,42 @@ impl Tables {
     }
 }
 
+#[inline]
 pub(super) fn add_assign(q: Modulus, a: &mut [u64], b: &[u64]) {
     for (a, b) in a.iter_mut().zip(b) {
         *a = q.add(*a, *b);
     }
 }
 
+#[inline]
 pub(super) fn sub_assign(q: Modulus, a: &mut [u64], b: &[u64]) {
     for (a, b) in a.iter_mut().zip(b) {
         *a = q.sub(*a, *b);
     }
 }
 
+#[inline]
 pub(super) fn neg_assign(q: Modulus, a: &mut [u64]) {
     for a in a {
         *a = q.neg(*a);
     }
 }
 
+#[inline]
 pub(super) fn mul_assign(q: Modulus, a: &mut [u64], b: &[u64]) {
     for (a, b) in a.iter_mut().zip(b) {
         *a = q.mul(*a, *b);
     }
 }
 
+#[inline]
 pub(super) fn mul_add(q: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
     for (sum, (a, b)) in sum.iter_mut().zip(a.iter().zip(b)) {
         *sum = q.add(*sum, q.mul(*a, *b));
     }
 }
 
+#[inline]
 pub(super) fn scale(q: Modulus, a: &mut [u64], by: u64) {
     let factor = Factor::new(q, by);
     for a in a {
@@ -106,6 +112,7 @@ pub(super) fn scale(q: Modulus, a: &mut [u64], by: u64) {
     }
 }
 
+#[inline]
 pub(super) fn reduce_from(q: Modulus, out: &mut [u64], words: &[u64]) {
     for (out, word) in out.iter_mut().zip(words) {
         *out = q.reduce(*word);

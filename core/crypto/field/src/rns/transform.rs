@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::{Modulus, RnsError, portable};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512, float};
 use crate::Kernel;
 
 /// The smallest degree of a transform.
@@ -50,6 +52,32 @@ pub struct Transform {
 #[derive(Clone)]
 enum Tables {
     Portable(Arc<portable::Tables>),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Arc<avx2::Tables>),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Arc<avx512::Tables>),
+}
+
+impl Tables {
+    fn new(kernel: Kernel, modulus: Modulus, powers: &[u64]) -> Self {
+        Self::of_vectors(kernel, modulus, powers)
+            .unwrap_or_else(|| Self::Portable(Arc::new(portable::Tables::new(modulus, powers))))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn of_vectors(kernel: Kernel, modulus: Modulus, powers: &[u64]) -> Option<Self> {
+        if modulus.bits() > float::MAX_BITS || kernel < Kernel::Avx2 {
+            return None;
+        }
+        let wide = || avx512::Tables::new(modulus, powers).map(|it| Self::Avx512(Arc::new(it)));
+        let narrow = || avx2::Tables::new(modulus, powers).map(|it| Self::Avx2(Arc::new(it)));
+        (kernel >= Kernel::Ifma).then(wide).flatten().or_else(narrow)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn of_vectors(_: Kernel, _: Modulus, _: &[u64]) -> Option<Self> {
+        None
+    }
 }
 
 impl core::fmt::Debug for Transform {
@@ -101,7 +129,7 @@ impl Transform {
     /// [`Transform::new`] for one kernel; a kernel that the machine lacks, or that does not know
     /// such a prime or degree, is replaced by another.
     #[doc(hidden)]
-    pub fn with_kernel(_kernel: Kernel, modulus: Modulus, degree: usize) -> Result<Self, RnsError> {
+    pub fn with_kernel(kernel: Kernel, modulus: Modulus, degree: usize) -> Result<Self, RnsError> {
         check_degree(degree)?;
         let none = RnsError::Root { modulus: modulus.value(), degree };
         if !(modulus.value() - 1).is_multiple_of(2 * degree as u64) {
@@ -109,7 +137,7 @@ impl Transform {
         }
         let root = minimal_root(modulus, degree).ok_or(none)?;
         let powers = powers(modulus, degree, root);
-        let tables = Tables::Portable(Arc::new(portable::Tables::new(modulus, &powers)));
+        let tables = Tables::new(kernel, modulus, &powers);
         Ok(Self { modulus, degree, root, tables })
     }
 
@@ -134,6 +162,10 @@ impl Transform {
         for words in words.chunks_exact_mut(self.degree) {
             match &self.tables {
                 Tables::Portable(tables) => tables.forward(words),
+                #[cfg(target_arch = "x86_64")]
+                Tables::Avx2(tables) => tables.forward(words),
+                #[cfg(target_arch = "x86_64")]
+                Tables::Avx512(tables) => tables.forward(words),
             }
         }
     }
@@ -143,6 +175,10 @@ impl Transform {
         for words in words.chunks_exact_mut(self.degree) {
             match &self.tables {
                 Tables::Portable(tables) => tables.inverse(words),
+                #[cfg(target_arch = "x86_64")]
+                Tables::Avx2(tables) => tables.inverse(words),
+                #[cfg(target_arch = "x86_64")]
+                Tables::Avx512(tables) => tables.inverse(words),
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Vectors of words modulo one prime.
 
+#[cfg(target_arch = "x86_64")]
+use super::{MAX_BITS, avx2, avx512, float};
 use super::{Modulus, portable};
 use crate::Kernel;
 
@@ -39,47 +41,77 @@ impl Modulus {
     pub fn reduce_from(self, out: &mut [u64], words: &[u64]) {
         self.reduce_from_with(Kernel::detect(), out, words);
     }
+}
 
-    /// [`Modulus::add_assign`] by one kernel; a kernel that the machine lacks, or that does not
-    /// know such a prime, is replaced by another.
+/// Calls the function of the kernel; those that multiply are for primes below 2^50.
+macro_rules! by {
+    ($kernel:ident, $most:expr, $name:ident($q:expr, $($arg:expr),*)) => {{
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = $kernel;
+        #[cfg(target_arch = "x86_64")]
+        if $q.bits() <= $most && $kernel >= Kernel::Ifma {
+            return avx512::$name($q, $($arg),*);
+        } else if $q.bits() <= $most && $kernel >= Kernel::Avx2 {
+            return avx2::$name($q, $($arg),*);
+        }
+        portable::$name($q, $($arg),*);
+    }};
+}
+
+/// As many words of a as of b, and those.
+fn pair<'a, 'b>(a: &'a mut [u64], b: &'b [u64]) -> (&'a mut [u64], &'b [u64]) {
+    let count = a.len().min(b.len());
+    (&mut a[..count], &b[..count])
+}
+
+/// The same by one kernel; a kernel that the machine lacks, or that does not know such a prime, is
+/// replaced by another.
+impl Modulus {
+    /// [`Modulus::add_assign`] by one kernel.
     #[doc(hidden)]
-    pub fn add_assign_with(self, _kernel: Kernel, a: &mut [u64], b: &[u64]) {
-        portable::add_assign(self, a, b);
+    pub fn add_assign_with(self, kernel: Kernel, a: &mut [u64], b: &[u64]) {
+        let (a, b) = pair(a, b);
+        by!(kernel, MAX_BITS, add_assign(self, a, b));
     }
 
     /// [`Modulus::sub_assign`] by one kernel.
     #[doc(hidden)]
-    pub fn sub_assign_with(self, _kernel: Kernel, a: &mut [u64], b: &[u64]) {
-        portable::sub_assign(self, a, b);
+    pub fn sub_assign_with(self, kernel: Kernel, a: &mut [u64], b: &[u64]) {
+        let (a, b) = pair(a, b);
+        by!(kernel, MAX_BITS, sub_assign(self, a, b));
     }
 
     /// [`Modulus::neg_assign`] by one kernel.
     #[doc(hidden)]
-    pub fn neg_assign_with(self, _kernel: Kernel, a: &mut [u64]) {
-        portable::neg_assign(self, a);
+    pub fn neg_assign_with(self, kernel: Kernel, a: &mut [u64]) {
+        by!(kernel, MAX_BITS, neg_assign(self, a));
     }
 
     /// [`Modulus::mul_assign`] by one kernel.
     #[doc(hidden)]
-    pub fn mul_assign_with(self, _kernel: Kernel, a: &mut [u64], b: &[u64]) {
-        portable::mul_assign(self, a, b);
+    pub fn mul_assign_with(self, kernel: Kernel, a: &mut [u64], b: &[u64]) {
+        let (a, b) = pair(a, b);
+        by!(kernel, float::MAX_BITS, mul_assign(self, a, b));
     }
 
     /// [`Modulus::mul_add`] by one kernel.
     #[doc(hidden)]
-    pub fn mul_add_with(self, _kernel: Kernel, sum: &mut [u64], a: &[u64], b: &[u64]) {
-        portable::mul_add(self, sum, a, b);
+    pub fn mul_add_with(self, kernel: Kernel, sum: &mut [u64], a: &[u64], b: &[u64]) {
+        let (sum, a) = pair(sum, a);
+        let (sum, b) = pair(sum, b);
+        by!(kernel, float::MAX_BITS, mul_add(self, sum, &a[..b.len()], b));
     }
 
     /// [`Modulus::scale`] by one kernel.
     #[doc(hidden)]
-    pub fn scale_with(self, _kernel: Kernel, a: &mut [u64], by: u64) {
-        portable::scale(self, a, by);
+    pub fn scale_with(self, kernel: Kernel, a: &mut [u64], by: u64) {
+        by!(kernel, float::MAX_BITS, scale(self, a, by));
     }
 
     /// [`Modulus::reduce_from`] by one kernel.
     #[doc(hidden)]
-    pub fn reduce_from_with(self, _kernel: Kernel, out: &mut [u64], words: &[u64]) {
-        portable::reduce_from(self, out, words);
+    pub fn reduce_from_with(self, kernel: Kernel, out: &mut [u64], words: &[u64]) {
+        let (out, words) = pair(out, words);
+        by!(kernel, float::MAX_BITS, reduce_from(self, out, words));
     }
 }

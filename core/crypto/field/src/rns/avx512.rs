@@ -1,0 +1,310 @@
+//! [`float`] on vectors of eight doubles, and products of words with AVX-512 IFMA.
+
+#![expect(unsafe_code, reason = "code for AVX-512 is called where the machine has it")]
+#![expect(clippy::inline_always, reason = "compiled for the kernel that uses it")]
+
+use std::arch::x86_64::{
+    __m512d, _CMP_LT_OQ, _mm512_add_pd, _mm512_and_si512, _mm512_castpd_si512, _mm512_castsi512_pd,
+    _mm512_cmp_pd_mask, _mm512_fmadd_pd, _mm512_fmsub_pd, _mm512_fnmadd_pd, _mm512_loadu_pd,
+    _mm512_mask_add_pd, _mm512_mul_pd, _mm512_or_si512, _mm512_permutex2var_pd, _mm512_set1_epi64,
+    _mm512_set1_pd, _mm512_setr_epi64, _mm512_setzero_pd, _mm512_shuffle_f64x2, _mm512_srli_epi64,
+    _mm512_storeu_pd, _mm512_sub_pd, _mm512_unpackhi_pd, _mm512_unpacklo_pd, _mm512_xor_si512,
+};
+
+use super::float::{self, Factor, Lanes, Prime, SPLIT, centred};
+use super::{Modulus, portable};
+use crate::Kernel;
+
+/// Made only by the functions below, on machines that have the instructions.
+#[derive(Clone, Copy)]
+struct Vector(__m512d);
+
+macro_rules! run {
+    ($call:expr) => {
+        // SAFETY: this type is made only where the machine has AVX-512F and AVX-512 IFMA.
+        Self(unsafe { $call })
+    };
+}
+
+impl Vector {
+    /// Lanes of both by their numbers: from 8 on they are of the second.
+    #[inline(always)]
+    fn pick(self, other: Self, lanes: [i64; 8]) -> Self {
+        let [a, b, c, d, e, f, g, h] = lanes;
+        run!(_mm512_permutex2var_pd(self.0, _mm512_setr_epi64(a, b, c, d, e, f, g, h), other.0))
+    }
+
+    /// The lower halves of both, and the upper halves.
+    #[inline(always)]
+    fn swap_halves(self, other: Self) -> [Self; 2] {
+        let low = run!(_mm512_shuffle_f64x2::<0x44>(self.0, other.0));
+        [low, run!(_mm512_shuffle_f64x2::<0xee>(self.0, other.0))]
+    }
+
+    /// Even pairs of lanes of both by turns, and odd pairs.
+    #[inline(always)]
+    fn swap_pairs(self, other: Self) -> [Self; 2] {
+        let even = self.pick(other, [0, 1, 8, 9, 4, 5, 12, 13]);
+        [even, self.pick(other, [2, 3, 10, 11, 6, 7, 14, 15])]
+    }
+
+    /// Even lanes of both by turns, and odd lanes.
+    #[inline(always)]
+    fn swap_neighbours(self, other: Self) -> [Self; 2] {
+        let even = run!(_mm512_unpacklo_pd(self.0, other.0));
+        [even, run!(_mm512_unpackhi_pd(self.0, other.0))]
+    }
+
+    /// Sixteen lanes in order, of which these are the even and the odd ones.
+    #[inline(always)]
+    fn interleave(self, odd: Self) -> [Self; 2] {
+        let low = self.pick(odd, [0, 8, 1, 9, 2, 10, 3, 11]);
+        [low, self.pick(odd, [4, 12, 5, 13, 6, 14, 7, 15])]
+    }
+
+    /// Even and odd ones of sixteen lanes.
+    #[inline(always)]
+    fn separate(self, other: Self) -> [Self; 2] {
+        let even = self.pick(other, [0, 2, 4, 6, 8, 10, 12, 14]);
+        [even, self.pick(other, [1, 3, 5, 7, 9, 11, 13, 15])]
+    }
+
+    #[inline(always)]
+    fn factor(value: &[f64; 8], quotient: &[f64; 8]) -> Factor<Self> {
+        Factor { value: Self::load_doubles(value), quotient: Self::load_doubles(quotient) }
+    }
+
+    #[inline(always)]
+    fn factors([a, b, c, d, e, f]: &[[f64; 8]; 6]) -> [Factor<Self>; 3] {
+        [Self::factor(a, b), Self::factor(c, d), Self::factor(e, f)]
+    }
+}
+
+impl Lanes<8> for Vector {
+    #[inline(always)]
+    fn load(row: &[u64; 8]) -> Self {
+        // A reference to 64 bytes is read; no alignment is asked for.
+        run!(_mm512_loadu_pd(row.as_ptr().cast()))
+    }
+    #[inline(always)]
+    fn store(self, row: &mut [u64; 8]) {
+        // SAFETY: the machine has AVX-512F; 64 bytes are written through a reference to them.
+        unsafe { _mm512_storeu_pd(row.as_mut_ptr().cast(), self.0) }
+    }
+    #[inline(always)]
+    fn load_doubles(row: &[f64; 8]) -> Self {
+        // A reference to 64 bytes is read; no alignment is asked for.
+        run!(_mm512_loadu_pd(row.as_ptr()))
+    }
+    #[inline(always)]
+    fn splat(value: f64) -> Self {
+        run!(_mm512_set1_pd(value))
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        run!(_mm512_add_pd(self.0, other.0))
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        run!(_mm512_sub_pd(self.0, other.0))
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        run!(_mm512_mul_pd(self.0, other.0))
+    }
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        run!(_mm512_fmadd_pd(self.0, factor.0, term.0))
+    }
+    #[inline(always)]
+    fn mul_sub(self, factor: Self, term: Self) -> Self {
+        run!(_mm512_fmsub_pd(self.0, factor.0, term.0))
+    }
+    #[inline(always)]
+    fn sub_mul(self, a: Self, b: Self) -> Self {
+        run!(_mm512_fnmadd_pd(a.0, b.0, self.0))
+    }
+    #[inline(always)]
+    fn to_doubles(self) -> Self {
+        let split = Self::splat(SPLIT);
+        // SAFETY: the machine has AVX-512F.
+        let joined = unsafe {
+            let words = _mm512_castpd_si512(self.0);
+            _mm512_castsi512_pd(_mm512_or_si512(words, _mm512_castpd_si512(split.0)))
+        };
+        Self(joined).sub(split)
+    }
+    #[inline(always)]
+    fn to_words(self) -> Self {
+        let split = Self::splat(SPLIT);
+        let sum = self.add(split);
+        // SAFETY: the machine has AVX-512F.
+        Self(unsafe {
+            let (sum, split) = (_mm512_castpd_si512(sum.0), _mm512_castpd_si512(split.0));
+            _mm512_castsi512_pd(_mm512_xor_si512(sum, split))
+        })
+    }
+    #[inline(always)]
+    fn halves(self) -> (Self, Self) {
+        // SAFETY: the machine has AVX-512F.
+        let (low, high) = unsafe {
+            let words = _mm512_castpd_si512(self.0);
+            let low = _mm512_and_si512(words, _mm512_set1_epi64(0xffff_ffff));
+            (_mm512_castsi512_pd(low), _mm512_castsi512_pd(_mm512_srli_epi64::<32>(words)))
+        };
+        (Self(low).to_doubles(), Self(high).to_doubles())
+    }
+    #[inline(always)]
+    fn add_where_negative(self, other: Self) -> Self {
+        run!({
+            let negative = _mm512_cmp_pd_mask::<_CMP_LT_OQ>(self.0, _mm512_setzero_pd());
+            _mm512_mask_add_pd(self.0, negative, self.0, other.0)
+        })
+    }
+
+    /// Three layers for each two rows, whose lanes the layers below take apart.
+    fn inner_factors(modulus: Modulus, powers: &[u64]) -> Vec<[f64; 8]> {
+        let of = |first: usize, lanes: [usize; 8]| {
+            let factors = lanes.map(|lane| centred(modulus, powers[first + lane]));
+            [factors.map(|[value, _]| value), factors.map(|[_, quotient]| quotient)]
+        };
+        let unit = |first: usize| {
+            let halves = of(first, [0, 0, 0, 0, 1, 1, 1, 1]);
+            let pairs = of(2 * first, [0, 0, 1, 1, 2, 2, 3, 3]);
+            [halves, pairs, of(4 * first, [0, 1, 2, 3, 4, 5, 6, 7])]
+        };
+        let units = (powers.len() / 8..powers.len() / 4).step_by(2);
+        units.flat_map(unit).flatten().collect()
+    }
+
+    #[inline(always)]
+    fn forward_within(q: Prime<Self>, rows: &mut [[u64; 8]], factors: &[[f64; 8]]) {
+        let (units, _) = rows.as_chunks_mut::<2>();
+        let (factors, _) = factors.as_chunks::<6>();
+        for ([x, y], factors) in units.iter_mut().zip(factors) {
+            let [halves, pairs, neighbours] = Self::factors(factors);
+            let [u, v] = Self::load(x).swap_halves(Self::load(y));
+            let (u, v) = q.spread(u, v, halves);
+            let [u, v] = u.swap_pairs(v);
+            let (u, v) = q.spread(u, v, pairs);
+            let [u, v] = u.swap_neighbours(v);
+            let (u, v) = q.spread(u, v, neighbours);
+            let (u, v) = (q.words(q.reduce(u)), q.words(q.reduce(v)));
+            let [u, v] = u.interleave(v);
+            u.store(x);
+            v.store(y);
+        }
+    }
+
+    #[inline(always)]
+    fn inverse_within(q: Prime<Self>, rows: &mut [[u64; 8]], factors: &[[f64; 8]]) {
+        let (units, _) = rows.as_chunks_mut::<2>();
+        let (factors, _) = factors.as_chunks::<6>();
+        for ([x, y], factors) in units.iter_mut().zip(factors) {
+            let [halves, pairs, neighbours] = Self::factors(factors);
+            let [u, v] = Self::load(x).separate(Self::load(y));
+            let (u, v) = q.gather(u.to_doubles(), v.to_doubles(), neighbours);
+            let [u, v] = u.swap_neighbours(v);
+            let (u, v) = q.gather(u, v, pairs);
+            let [u, v] = u.swap_pairs(v);
+            let (u, v) = q.gather(u, v, halves);
+            let [u, v] = q.reduce(u).swap_halves(v);
+            u.store(x);
+            v.store(y);
+        }
+    }
+}
+
+/// The tables of a transform; made only where the machine has the instructions.
+pub(super) struct Tables(float::Tables<8>);
+
+impl Tables {
+    /// From ψ^r(k) modulo a prime below 2^50, where the machine has AVX-512F and AVX-512 IFMA.
+    pub(super) fn new(modulus: Modulus, powers: &[u64]) -> Option<Self> {
+        let tables = || Self(float::Tables::new::<Vector>(modulus, powers));
+        Kernel::Ifma.is_available().then(tables)
+    }
+
+    pub(super) fn forward(&self, words: &mut [u64]) {
+        // SAFETY: the tables were made, so this machine has AVX-512F and AVX-512 IFMA.
+        unsafe { vectors::forward(&self.0, words) }
+    }
+
+    pub(super) fn inverse(&self, words: &mut [u64]) {
+        // SAFETY: the tables were made, so this machine has AVX-512F and AVX-512 IFMA.
+        unsafe { vectors::inverse(&self.0, words) }
+    }
+}
+
+/// Compiled for AVX-512F and AVX-512 IFMA.
+mod vectors {
+    use super::{Modulus, Vector, float, portable};
+
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn forward(tables: &float::Tables<8>, words: &mut [u64]) {
+        float::forward::<Vector, 8>(tables, words);
+    }
+
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn inverse(tables: &float::Tables<8>, words: &mut [u64]) {
+        float::inverse::<Vector, 8>(tables, words);
+    }
+
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn add_assign(q: Modulus, a: &mut [u64], b: &[u64]) {
+        portable::add_assign(q, a, b);
+    }
+
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn sub_assign(q: Modulus, a: &mut [u64], b: &[u64]) {
+        portable::sub_assign(q, a, b);
+    }
+
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn neg_assign(q: Modulus, a: &mut [u64]) {
+        portable::neg_assign(q, a);
+    }
+
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn mul_assign(q: Modulus, a: &mut [u64], b: &[u64]) {
+        float::mul_assign::<Vector, 8>(q, a, b);
+    }
+
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn mul_add(q: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
+        float::mul_add::<Vector, 8>(q, sum, a, b);
+    }
+
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn scale(q: Modulus, a: &mut [u64], by: u64) {
+        float::scale::<Vector, 8>(q, a, by);
+    }
+
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn reduce_from(q: Modulus, out: &mut [u64], words: &[u64]) {
+        float::reduce_from::<Vector, 8>(q, out, words);
+    }
+}
+
+macro_rules! detected {
+    ($($name:ident($($arg:ident: $type:ty),*);)*) => {$(
+        /// Where AVX-512 IFMA is missing, by the portable kernel.
+        pub(super) fn $name($($arg: $type),*) {
+            if !Kernel::Ifma.is_available() {
+                return portable::$name($($arg),*);
+            }
+            // SAFETY: this machine has AVX-512F and AVX-512 IFMA.
+            unsafe { vectors::$name($($arg),*) }
+        }
+    )*};
+}
+
+detected! {
+    add_assign(q: Modulus, a: &mut [u64], b: &[u64]);
+    sub_assign(q: Modulus, a: &mut [u64], b: &[u64]);
+    neg_assign(q: Modulus, a: &mut [u64]);
+    mul_assign(q: Modulus, a: &mut [u64], b: &[u64]);
+    mul_add(q: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]);
+    scale(q: Modulus, a: &mut [u64], by: u64);
+    reduce_from(q: Modulus, out: &mut [u64], words: &[u64]);
+}
