@@ -4,14 +4,18 @@
 #![expect(clippy::inline_always, reason = "compiled for the kernel that uses it")]
 
 use std::arch::x86_64::{
-    __m512d, _CMP_LT_OQ, _mm512_add_pd, _mm512_and_si512, _mm512_castpd_si512, _mm512_castsi512_pd,
-    _mm512_cmp_pd_mask, _mm512_fmadd_pd, _mm512_fmsub_pd, _mm512_fnmadd_pd, _mm512_loadu_pd,
-    _mm512_mask_add_pd, _mm512_mul_pd, _mm512_or_si512, _mm512_permutex2var_pd, _mm512_set1_epi64,
-    _mm512_set1_pd, _mm512_setr_epi64, _mm512_setzero_pd, _mm512_shuffle_f64x2, _mm512_srli_epi64,
-    _mm512_storeu_pd, _mm512_sub_pd, _mm512_unpackhi_pd, _mm512_unpacklo_pd, _mm512_xor_si512,
+    __m512d, __m512i, _CMP_LT_OQ, _mm512_add_epi64, _mm512_add_pd, _mm512_and_si512,
+    _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_cmp_pd_mask, _mm512_fmadd_pd, _mm512_fmsub_pd,
+    _mm512_fnmadd_pd, _mm512_loadu_pd, _mm512_loadu_si512, _mm512_madd52hi_epu64,
+    _mm512_madd52lo_epu64, _mm512_mask_add_pd, _mm512_min_epu64, _mm512_mul_pd, _mm512_or_si512,
+    _mm512_permutex2var_pd, _mm512_set1_epi64, _mm512_set1_pd, _mm512_setr_epi64,
+    _mm512_setzero_pd, _mm512_setzero_si512, _mm512_shuffle_f64x2, _mm512_sllv_epi64,
+    _mm512_srli_epi64, _mm512_storeu_pd, _mm512_storeu_si512, _mm512_sub_epi64, _mm512_sub_pd,
+    _mm512_unpackhi_pd, _mm512_unpacklo_pd, _mm512_xor_si512,
 };
 
 use super::float::{self, Factor, Lanes, Prime, SPLIT, centred};
+use super::modulus::{self, low};
 use super::{Modulus, portable};
 use crate::Kernel;
 
@@ -215,6 +219,132 @@ impl Lanes<8> for Vector {
     }
 }
 
+/// Words, for products of 52 bits; made only by the functions below, on machines that have the
+/// instructions.
+#[derive(Clone, Copy)]
+struct Words(__m512i);
+
+impl Words {
+    #[inline(always)]
+    fn load(row: &[u64; 8]) -> Self {
+        // A reference to 64 bytes is read; no alignment is asked for.
+        run!(_mm512_loadu_si512(row.as_ptr().cast()))
+    }
+    #[inline(always)]
+    fn store(self, row: &mut [u64; 8]) {
+        // SAFETY: the machine has AVX-512F; 64 bytes are written through a reference to them.
+        unsafe { _mm512_storeu_si512(row.as_mut_ptr().cast(), self.0) }
+    }
+    #[inline(always)]
+    fn splat(word: u64) -> Self {
+        run!(_mm512_set1_epi64(word.cast_signed()))
+    }
+    #[inline(always)]
+    fn twice(self) -> Self {
+        run!(_mm512_add_epi64(self.0, self.0))
+    }
+    #[inline(always)]
+    fn shift_left(self, bits: Self) -> Self {
+        run!(_mm512_sllv_epi64(self.0, bits.0))
+    }
+    /// self + the low 52 bits of a·b, of the low 52 bits of each.
+    #[inline(always)]
+    fn mul_low(self, a: Self, b: Self) -> Self {
+        run!(_mm512_madd52lo_epu64(self.0, a.0, b.0))
+    }
+    /// The next 52 bits of self·other.
+    #[inline(always)]
+    fn mul_high(self, other: Self) -> Self {
+        run!(_mm512_madd52hi_epu64(_mm512_setzero_si512(), self.0, other.0))
+    }
+    #[inline(always)]
+    fn low_bits(self) -> Self {
+        run!(_mm512_and_si512(self.0, _mm512_set1_epi64((1 << 52) - 1)))
+    }
+    /// Modulo `bound`, of words below twice that: below it the difference wraps.
+    #[inline(always)]
+    fn once(self, bound: Self) -> Self {
+        run!(_mm512_min_epu64(self.0, _mm512_sub_epi64(self.0, bound.0)))
+    }
+}
+
+/// A prime below 2^50 in every lane.
+#[derive(Clone, Copy)]
+struct Barrett {
+    value: Words,
+    twice: Words,
+    /// 2^52 − q: products with it are those with −q modulo 2^52.
+    negative: Words,
+    /// ⌊2^(51 + bits) / q⌋, or one less if that is 2^52.
+    ratio: Words,
+    /// 52 − bits.
+    shift: Words,
+}
+
+impl Barrett {
+    #[inline(always)]
+    fn new(modulus: Modulus) -> Self {
+        let (q, bits) = (modulus.value(), modulus.bits());
+        let ratio = ((1_u128 << (51 + bits)) / u128::from(q)).min((1 << 52) - 1);
+        Self {
+            value: Words::splat(q),
+            twice: Words::splat(2 * q),
+            negative: Words::splat((1 << 52) - q),
+            ratio: Words::splat(low(ratio)),
+            shift: Words::splat(u64::from(52 - bits)),
+        }
+    }
+
+    /// sum + a·b modulo q, of canonical words.
+    ///
+    /// h = ⌊a·b / 2^(bits − 1)⌋ loses less than 2^(bits − 1)/q ≤ 1 of the quotient, the ratio
+    /// h/2^52 ≤ 1/2, and the floor less than 1: so a·b − c·q is below 5/2·q, and with the sum
+    /// below 4q < 2^52.
+    #[inline(always)]
+    fn mul_add(self, sum: Words, a: Words, b: Words) -> Words {
+        let h = a.shift_left(self.shift).mul_high(b.twice());
+        let c = h.mul_high(self.ratio);
+        let rest = sum.mul_low(a, b).mul_low(c, self.negative).low_bits();
+        rest.once(self.twice).once(self.value)
+    }
+}
+
+#[inline(always)]
+fn mul_assign_words(modulus: Modulus, a: &mut [u64], b: &[u64]) {
+    let (q, zero) = (Barrett::new(modulus), Words::splat(0));
+    let ((rows, rest), (others, other_rest)) = (a.as_chunks_mut::<8>(), b.as_chunks::<8>());
+    for (a, b) in rows.iter_mut().zip(others) {
+        q.mul_add(zero, Words::load(a), Words::load(b)).store(a);
+    }
+    portable::mul_assign(modulus, rest, other_rest);
+}
+
+#[inline(always)]
+fn mul_add_words(modulus: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
+    let q = Barrett::new(modulus);
+    let (sums, rest) = sum.as_chunks_mut::<8>();
+    let ((rows, a_rest), (others, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    for (sum, (a, b)) in sums.iter_mut().zip(rows.iter().zip(others)) {
+        q.mul_add(Words::load(sum), Words::load(a), Words::load(b)).store(sum);
+    }
+    portable::mul_add(modulus, rest, a_rest, b_rest);
+}
+
+/// By the quotient of the factor (V. Shoup), of 52 bits here.
+#[inline(always)]
+fn scale_words(modulus: Modulus, a: &mut [u64], by: u64) {
+    let factor = modulus::Factor::new(modulus, by);
+    let (value, quotient) = (Words::splat(factor.value), Words::splat(factor.quotient >> 12));
+    let (q, zero) = (Barrett::new(modulus), Words::splat(0));
+    let (rows, rest) = a.as_chunks_mut::<8>();
+    for row in rows {
+        let word = Words::load(row);
+        let product = zero.mul_low(word, value).mul_low(word.mul_high(quotient), q.negative);
+        product.low_bits().once(q.value).store(row);
+    }
+    portable::scale(modulus, rest, by);
+}
+
 /// The tables of a transform; made only where the machine has the instructions.
 pub(super) struct Tables(float::Tables<8>);
 
@@ -267,17 +397,17 @@ mod vectors {
 
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub(super) fn mul_assign(q: Modulus, a: &mut [u64], b: &[u64]) {
-        float::mul_assign::<Vector, 8>(q, a, b);
+        super::mul_assign_words(q, a, b);
     }
 
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub(super) fn mul_add(q: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
-        float::mul_add::<Vector, 8>(q, sum, a, b);
+        super::mul_add_words(q, sum, a, b);
     }
 
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub(super) fn scale(q: Modulus, a: &mut [u64], by: u64) {
-        float::scale::<Vector, 8>(q, a, by);
+        super::scale_words(q, a, by);
     }
 
     #[target_feature(enable = "avx512f,avx512ifma")]
