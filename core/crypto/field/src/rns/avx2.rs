@@ -11,7 +11,8 @@ use std::arch::x86_64::{
     _mm256_xor_pd,
 };
 
-use super::float::{self, Factor, Lanes, Prime, SPLIT, centred};
+use super::float::{self, Factor, Lanes, Prime, SPLIT};
+use super::passes::{self, Ring};
 use super::{Modulus, portable};
 use crate::Kernel;
 
@@ -52,12 +53,12 @@ impl Vector {
     }
 
     #[inline(always)]
-    fn factor(value: &[f64; 4], quotient: &[f64; 4]) -> Factor<Self> {
-        Factor { value: Self::load_doubles(value), quotient: Self::load_doubles(quotient) }
+    fn factor(value: &[u64; 4], quotient: &[u64; 4]) -> Factor<Self> {
+        Factor { value: Self::load(value), quotient: Self::load(quotient) }
     }
 
     #[inline(always)]
-    fn factors([a, b, c, d, e, f]: &[[f64; 4]; 6]) -> [Factor<Self>; 3] {
+    fn factors([a, b, c, d, e, f]: &[[u64; 4]; 6]) -> [Factor<Self>; 3] {
         [Self::factor(a, b), Self::factor(c, d), Self::factor(e, f)]
     }
 
@@ -85,11 +86,6 @@ impl Lanes<4> for Vector {
     fn store(self, row: &mut [u64; 4]) {
         // SAFETY: the machine has AVX2; 32 bytes are written through a reference to them.
         unsafe { _mm256_storeu_pd(row.as_mut_ptr().cast(), self.0) }
-    }
-    #[inline(always)]
-    fn load_doubles(row: &[f64; 4]) -> Self {
-        // A reference to 32 bytes is read; no alignment is asked for.
-        run!(_mm256_loadu_pd(row.as_ptr()))
     }
     #[inline(always)]
     fn splat(value: f64) -> Self {
@@ -146,10 +142,10 @@ impl Lanes<4> for Vector {
     }
 
     /// Two layers for each four rows, one of which is in each lane.
-    fn inner_factors(modulus: Modulus, powers: &[u64]) -> Vec<[f64; 4]> {
+    fn inner_factors(powers: &[u64], constant: impl Fn(u64) -> [u64; 2]) -> Vec<[u64; 4]> {
         let quarter = powers.len() / 4;
         let of = |nodes: [usize; 4]| {
-            let factors = nodes.map(|node| centred(modulus, powers[node]));
+            let factors = nodes.map(|node| constant(powers[node]));
             [factors.map(|[value, _]| value), factors.map(|[_, quotient]| quotient)]
         };
         let unit = |first: usize| {
@@ -162,20 +158,19 @@ impl Lanes<4> for Vector {
     }
 
     #[inline(always)]
-    fn forward_within(q: Prime<Self>, rows: &mut [[u64; 4]], factors: &[[f64; 4]]) {
+    fn forward_within(q: Prime<Self, 4>, rows: &mut [[u64; 4]], factors: &[[u64; 4]]) {
         let (units, _) = rows.as_chunks_mut::<4>();
         let (factors, _) = factors.as_chunks::<6>();
         for (rows, factors) in units.iter_mut().zip(factors) {
             let columns = Self::transpose(Self::load_four(rows));
             let [a, b, c, d] = q.spread_four(columns, Self::factors(factors));
-            let columns = [q.reduce(a), q.reduce(b), q.reduce(c), q.reduce(d)];
-            let [a, b, c, d] = Self::transpose(columns);
-            Self::store_four([q.words(a), q.words(b), q.words(c), q.words(d)], rows);
+            let columns = [q.end(a), q.end(b), q.end(c), q.end(d)];
+            Self::store_four(Self::transpose(columns), rows);
         }
     }
 
     #[inline(always)]
-    fn inverse_within(q: Prime<Self>, rows: &mut [[u64; 4]], factors: &[[f64; 4]]) {
+    fn inverse_within(q: Prime<Self, 4>, rows: &mut [[u64; 4]], factors: &[[u64; 4]]) {
         let (units, _) = rows.as_chunks_mut::<4>();
         let (factors, _) = factors.as_chunks::<6>();
         for (rows, factors) in units.iter_mut().zip(factors) {
@@ -183,18 +178,18 @@ impl Lanes<4> for Vector {
             let words = [a.to_doubles(), b.to_doubles(), c.to_doubles(), d.to_doubles()];
             let columns = Self::transpose(words);
             let [a, b, c, d] = q.gather_four(columns, Self::factors(factors));
-            Self::store_four(Self::transpose([q.reduce(a), b, c, d]), rows);
+            Self::store_four(Self::transpose([q.fold(a), b, c, d]), rows);
         }
     }
 }
 
 /// The tables of a transform; made only where the machine has the instructions.
-pub(super) struct Tables(float::Tables<4>);
+pub(super) struct Tables(passes::Tables<4>);
 
 impl Tables {
     /// From ψ^r(k) modulo a prime below 2^50, where the machine has AVX2 and FMA.
     pub(super) fn new(modulus: Modulus, powers: &[u64]) -> Option<Self> {
-        let tables = || Self(float::Tables::new::<Vector>(modulus, powers));
+        let tables = || Self(passes::Tables::new::<Prime<Vector, 4>>(modulus, powers));
         Kernel::Avx2.is_available().then(tables)
     }
 
@@ -211,16 +206,16 @@ impl Tables {
 
 /// Compiled for AVX2 and FMA.
 mod vectors {
-    use super::{Modulus, Vector, float, portable};
+    use super::{Modulus, Prime, Vector, float, passes, portable};
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn forward(tables: &float::Tables<4>, words: &mut [u64]) {
-        float::forward::<Vector, 4>(tables, words);
+    pub(super) fn forward(tables: &passes::Tables<4>, words: &mut [u64]) {
+        passes::forward::<Prime<Vector, 4>, 4>(tables, words);
     }
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn inverse(tables: &float::Tables<4>, words: &mut [u64]) {
-        float::inverse::<Vector, 4>(tables, words);
+    pub(super) fn inverse(tables: &passes::Tables<4>, words: &mut [u64]) {
+        passes::inverse::<Prime<Vector, 4>, 4>(tables, words);
     }
 
     #[target_feature(enable = "avx2,fma")]

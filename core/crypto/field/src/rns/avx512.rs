@@ -14,8 +14,9 @@ use std::arch::x86_64::{
     _mm512_unpackhi_pd, _mm512_unpacklo_pd, _mm512_xor_si512,
 };
 
-use super::float::{self, Factor, Lanes, Prime, SPLIT, centred};
+use super::float::{self, Lanes, Prime, SPLIT};
 use super::modulus::{self, low};
+use super::passes::{self, Ring};
 use super::{Modulus, portable};
 use crate::Kernel;
 
@@ -72,16 +73,6 @@ impl Vector {
         let even = self.pick(other, [0, 2, 4, 6, 8, 10, 12, 14]);
         [even, self.pick(other, [1, 3, 5, 7, 9, 11, 13, 15])]
     }
-
-    #[inline(always)]
-    fn factor(value: &[f64; 8], quotient: &[f64; 8]) -> Factor<Self> {
-        Factor { value: Self::load_doubles(value), quotient: Self::load_doubles(quotient) }
-    }
-
-    #[inline(always)]
-    fn factors([a, b, c, d, e, f]: &[[f64; 8]; 6]) -> [Factor<Self>; 3] {
-        [Self::factor(a, b), Self::factor(c, d), Self::factor(e, f)]
-    }
 }
 
 impl Lanes<8> for Vector {
@@ -94,11 +85,6 @@ impl Lanes<8> for Vector {
     fn store(self, row: &mut [u64; 8]) {
         // SAFETY: the machine has AVX-512F; 64 bytes are written through a reference to them.
         unsafe { _mm512_storeu_pd(row.as_mut_ptr().cast(), self.0) }
-    }
-    #[inline(always)]
-    fn load_doubles(row: &[f64; 8]) -> Self {
-        // A reference to 64 bytes is read; no alignment is asked for.
-        run!(_mm512_loadu_pd(row.as_ptr()))
     }
     #[inline(always)]
     fn splat(value: f64) -> Self {
@@ -166,56 +152,73 @@ impl Lanes<8> for Vector {
         })
     }
 
-    /// Three layers for each two rows, whose lanes the layers below take apart.
-    fn inner_factors(modulus: Modulus, powers: &[u64]) -> Vec<[f64; 8]> {
-        let of = |first: usize, lanes: [usize; 8]| {
-            let factors = lanes.map(|lane| centred(modulus, powers[first + lane]));
-            [factors.map(|[value, _]| value), factors.map(|[_, quotient]| quotient)]
-        };
-        let unit = |first: usize| {
-            let halves = of(first, [0, 0, 0, 0, 1, 1, 1, 1]);
-            let pairs = of(2 * first, [0, 0, 1, 1, 2, 2, 3, 3]);
-            [halves, pairs, of(4 * first, [0, 1, 2, 3, 4, 5, 6, 7])]
-        };
-        let units = (powers.len() / 8..powers.len() / 4).step_by(2);
-        units.flat_map(unit).flatten().collect()
+    fn inner_factors(powers: &[u64], constant: impl Fn(u64) -> [u64; 2]) -> Vec<[u64; 8]> {
+        inner_factors(powers, constant)
     }
-
     #[inline(always)]
-    fn forward_within(q: Prime<Self>, rows: &mut [[u64; 8]], factors: &[[f64; 8]]) {
-        let (units, _) = rows.as_chunks_mut::<2>();
-        let (factors, _) = factors.as_chunks::<6>();
-        for ([x, y], factors) in units.iter_mut().zip(factors) {
-            let [halves, pairs, neighbours] = Self::factors(factors);
-            let [u, v] = Self::load(x).swap_halves(Self::load(y));
-            let (u, v) = q.spread(u, v, halves);
-            let [u, v] = u.swap_pairs(v);
-            let (u, v) = q.spread(u, v, pairs);
-            let [u, v] = u.swap_neighbours(v);
-            let (u, v) = q.spread(u, v, neighbours);
-            let (u, v) = (q.words(q.reduce(u)), q.words(q.reduce(v)));
-            let [u, v] = u.interleave(v);
-            u.store(x);
-            v.store(y);
-        }
+    fn forward_within(q: Prime<Self, 8>, rows: &mut [[u64; 8]], factors: &[[u64; 8]]) {
+        forward_within(q, rows, factors);
     }
-
     #[inline(always)]
-    fn inverse_within(q: Prime<Self>, rows: &mut [[u64; 8]], factors: &[[f64; 8]]) {
-        let (units, _) = rows.as_chunks_mut::<2>();
-        let (factors, _) = factors.as_chunks::<6>();
-        for ([x, y], factors) in units.iter_mut().zip(factors) {
-            let [halves, pairs, neighbours] = Self::factors(factors);
-            let [u, v] = Self::load(x).separate(Self::load(y));
-            let (u, v) = q.gather(u.to_doubles(), v.to_doubles(), neighbours);
-            let [u, v] = u.swap_neighbours(v);
-            let (u, v) = q.gather(u, v, pairs);
-            let [u, v] = u.swap_pairs(v);
-            let (u, v) = q.gather(u, v, halves);
-            let [u, v] = q.reduce(u).swap_halves(v);
-            u.store(x);
-            v.store(y);
-        }
+    fn inverse_within(q: Prime<Self, 8>, rows: &mut [[u64; 8]], factors: &[[u64; 8]]) {
+        inverse_within(q, rows, factors);
+    }
+}
+
+/// Three layers for each two rows, whose lanes the layers below take apart.
+fn inner_factors(powers: &[u64], constant: impl Fn(u64) -> [u64; 2]) -> Vec<[u64; 8]> {
+    let of = |first: usize, lanes: [usize; 8]| {
+        let factors = lanes.map(|lane| constant(powers[first + lane]));
+        [factors.map(|[value, _]| value), factors.map(|[_, quotient]| quotient)]
+    };
+    let unit = |first: usize| {
+        let halves = of(first, [0, 0, 0, 0, 1, 1, 1, 1]);
+        let pairs = of(2 * first, [0, 0, 1, 1, 2, 2, 3, 3]);
+        [halves, pairs, of(4 * first, [0, 1, 2, 3, 4, 5, 6, 7])]
+    };
+    let units = (powers.len() / 8..powers.len() / 4).step_by(2);
+    units.flat_map(unit).flatten().collect()
+}
+
+#[inline(always)]
+fn factors<R: Ring<8>>([a, b, c, d, e, f]: &[[u64; 8]; 6]) -> [R::Factor; 3] {
+    let [halves, pairs] = [R::factor(R::load(a), R::load(b)), R::factor(R::load(c), R::load(d))];
+    [halves, pairs, R::factor(R::load(e), R::load(f))]
+}
+
+#[inline(always)]
+fn forward_within<R: Ring<8, Vector = Vector>>(q: R, rows: &mut [[u64; 8]], table: &[[u64; 8]]) {
+    let (units, _) = rows.as_chunks_mut::<2>();
+    let (table, _) = table.as_chunks::<6>();
+    for ([x, y], table) in units.iter_mut().zip(table) {
+        let [halves, pairs, neighbours] = factors::<R>(table);
+        let [u, v] = Vector::load(x).swap_halves(Vector::load(y));
+        let (u, v) = q.spread(u, v, halves);
+        let [u, v] = u.swap_pairs(v);
+        let (u, v) = q.spread(u, v, pairs);
+        let [u, v] = u.swap_neighbours(v);
+        let (u, v) = q.spread(u, v, neighbours);
+        let [u, v] = q.end(u).interleave(q.end(v));
+        u.store(x);
+        v.store(y);
+    }
+}
+
+#[inline(always)]
+fn inverse_within<R: Ring<8, Vector = Vector>>(q: R, rows: &mut [[u64; 8]], table: &[[u64; 8]]) {
+    let (units, _) = rows.as_chunks_mut::<2>();
+    let (table, _) = table.as_chunks::<6>();
+    for ([x, y], table) in units.iter_mut().zip(table) {
+        let [halves, pairs, neighbours] = factors::<R>(table);
+        let [u, v] = Vector::load(x).separate(Vector::load(y));
+        let (u, v) = q.gather(q.begin_inverse(u), q.begin_inverse(v), neighbours);
+        let [u, v] = u.swap_neighbours(v);
+        let (u, v) = q.gather(u, v, pairs);
+        let [u, v] = u.swap_pairs(v);
+        let (u, v) = q.gather(u, v, halves);
+        let [u, v] = q.fold(u).swap_halves(v);
+        u.store(x);
+        v.store(y);
     }
 }
 
@@ -240,8 +243,21 @@ impl Words {
         run!(_mm512_set1_epi64(word.cast_signed()))
     }
     #[inline(always)]
-    fn twice(self) -> Self {
-        run!(_mm512_add_epi64(self.0, self.0))
+    fn of(bits: Vector) -> Self {
+        run!(_mm512_castpd_si512(bits.0))
+    }
+    #[inline(always)]
+    fn bits(self) -> Vector {
+        // SAFETY: the machine has AVX-512F.
+        Vector(unsafe { _mm512_castsi512_pd(self.0) })
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        run!(_mm512_add_epi64(self.0, other.0))
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        run!(_mm512_sub_epi64(self.0, other.0))
     }
     #[inline(always)]
     fn shift_left(self, bits: Self) -> Self {
@@ -302,7 +318,7 @@ impl Barrett {
     /// below 4q < 2^52.
     #[inline(always)]
     fn mul_add(self, sum: Words, a: Words, b: Words) -> Words {
-        let h = a.shift_left(self.shift).mul_high(b.twice());
+        let h = a.shift_left(self.shift).mul_high(b.add(b));
         let c = h.mul_high(self.ratio);
         let rest = sum.mul_low(a, b).mul_low(c, self.negative).low_bits();
         rest.once(self.twice).once(self.value)
@@ -345,39 +361,213 @@ fn scale_words(modulus: Modulus, a: &mut [u64], by: u64) {
     portable::scale(modulus, rest, by);
 }
 
+/// A prime short enough for its multiples to be carried along in 52 bits, in every lane: transforms
+/// by IFMA.
+///
+/// With t = y·w − ⌊y·⌊w·2^52/q⌋/2^52⌋·q (V. Shoup), t is in `[0, 2q)` for any y below 2^52.
+/// Only the low 52 bits of lanes count, for products take no others; values are within
+/// `[0, 2^52)`, so nothing is lost.
+///
+/// **Forward**, n layers: words are raised by 2n·q. A layer adds t or takes it off, so after j
+/// layers values are from 2(n − j)·q on and below (2(n + j) + 1)·q: within (4n + 1)·q < 2^52, as
+/// [`Short::fits`] demands.
+///
+/// **Inverse.** A pass of two layers takes values below 4q: sums of two are below 8q, of four below
+/// 16q and reduced to 2q; products are below 2q and their sums below 4q. Three layers, within a
+/// vector, begin with words, so that sums of eight are below 8q. Differences are raised by 8q, which
+/// no term exceeds, and stay below 16q.
+#[derive(Clone, Copy)]
+struct Short {
+    value: Words,
+    /// 2^52 − q: products with it are those with −q modulo 2^52.
+    negative: Words,
+    /// ⌊2^52/q⌋.
+    ratio: Words,
+    /// 2n·q, n being the number of layers.
+    raised: Words,
+    /// 8·q.
+    eight: Words,
+}
+
+impl Short {
+    fn fits(modulus: Modulus, degree: usize) -> bool {
+        let most = u128::from(4 * degree.ilog2() + 1) * u128::from(modulus.value());
+        most < 1 << 52 && modulus.bits() > 2
+    }
+
+    /// x − ⌊x·⌊2^52/q⌋/2^52⌋·q, in `[0, 2q)` for any x below 2^52.
+    #[inline(always)]
+    fn reduce(self, x: Words) -> Words {
+        x.mul_low(x.mul_high(self.ratio), self.negative)
+    }
+}
+
+impl Ring<8> for Short {
+    type Vector = Vector;
+    /// The constant and ⌊constant·2^52/q⌋.
+    type Factor = (Words, Words);
+
+    #[inline(always)]
+    fn new(modulus: Modulus, layers: u32) -> Self {
+        let q = modulus.value();
+        Self {
+            value: Words::splat(q),
+            negative: Words::splat((1 << 52) - q),
+            ratio: Words::splat((1 << 52) / q),
+            raised: Words::splat(2 * u64::from(layers) * q),
+            eight: Words::splat(8 * q),
+        }
+    }
+    fn constant(modulus: Modulus, word: u64) -> [u64; 2] {
+        let factor = modulus::Factor::new(modulus, word);
+        [factor.value, factor.quotient >> 12]
+    }
+    fn plan(_: Modulus, layers: u32) -> Box<[bool]> {
+        vec![false; layers.div_ceil(2) as usize].into()
+    }
+    #[inline(always)]
+    fn splat([value, quotient]: [u64; 2]) -> (Words, Words) {
+        (Words::splat(value), Words::splat(quotient))
+    }
+    #[inline(always)]
+    fn factor(value: Vector, quotient: Vector) -> (Words, Words) {
+        (Words::of(value), Words::of(quotient))
+    }
+    #[inline(always)]
+    fn load(row: &[u64; 8]) -> Vector {
+        <Vector as Lanes<8>>::load(row)
+    }
+    #[inline(always)]
+    fn store(x: Vector, row: &mut [u64; 8]) {
+        x.store(row);
+    }
+    #[inline(always)]
+    fn begin(self, words: Vector) -> Vector {
+        Words::of(words).add(self.raised).bits()
+    }
+    #[inline(always)]
+    fn begin_inverse(self, words: Vector) -> Vector {
+        words
+    }
+    #[inline(always)]
+    fn end(self, x: Vector) -> Vector {
+        self.reduce(Words::of(x)).low_bits().once(self.value).bits()
+    }
+    #[inline(always)]
+    fn end_product(self, x: Vector) -> Vector {
+        Words::of(x).low_bits().once(self.value).bits()
+    }
+    #[inline(always)]
+    fn lighten(self, x: Vector) -> Vector {
+        x
+    }
+    #[inline(always)]
+    fn fold(self, x: Vector) -> Vector {
+        self.reduce(Words::of(x)).bits()
+    }
+    #[inline(always)]
+    fn spread(self, u: Vector, v: Vector, w: (Words, Words)) -> (Vector, Vector) {
+        let (u, product) = (Words::of(u), Words::of(self.times(v, w)));
+        (u.add(product).bits(), u.sub(product).bits())
+    }
+    #[inline(always)]
+    fn add(self, u: Vector, v: Vector) -> Vector {
+        Words::of(u).add(Words::of(v)).bits()
+    }
+    #[inline(always)]
+    fn sub(self, u: Vector, v: Vector) -> Vector {
+        Words::of(u).sub(Words::of(v)).add(self.eight).bits()
+    }
+    #[inline(always)]
+    fn times(self, y: Vector, (value, quotient): (Words, Words)) -> Vector {
+        let y = Words::of(y);
+        let product = Words::splat(0).mul_low(y, value);
+        product.mul_low(y.mul_high(quotient), self.negative).bits()
+    }
+    #[inline(always)]
+    fn times_far(self, y: Vector, w: (Words, Words)) -> Vector {
+        self.times(y, w)
+    }
+
+    fn inner_factors(modulus: Modulus, powers: &[u64]) -> Vec<[u64; 8]> {
+        inner_factors(powers, |word| Self::constant(modulus, word))
+    }
+    #[inline(always)]
+    fn forward_within(self, rows: &mut [[u64; 8]], factors: &[[u64; 8]]) {
+        forward_within(self, rows, factors);
+    }
+    #[inline(always)]
+    fn inverse_within(self, rows: &mut [[u64; 8]], factors: &[[u64; 8]]) {
+        inverse_within(self, rows, factors);
+    }
+}
+
 /// The tables of a transform; made only where the machine has the instructions.
-pub(super) struct Tables(float::Tables<8>);
+pub(super) struct Tables {
+    tables: passes::Tables<8>,
+    /// Whether they are for [`Short`].
+    short: bool,
+}
 
 impl Tables {
     /// From ψ^r(k) modulo a prime below 2^50, where the machine has AVX-512F and AVX-512 IFMA.
     pub(super) fn new(modulus: Modulus, powers: &[u64]) -> Option<Self> {
-        let tables = || Self(float::Tables::new::<Vector>(modulus, powers));
-        Kernel::Ifma.is_available().then(tables)
+        let short = Short::fits(modulus, powers.len());
+        let tables = || {
+            if short {
+                passes::Tables::new::<Short>(modulus, powers)
+            } else {
+                passes::Tables::new::<Prime<Vector, 8>>(modulus, powers)
+            }
+        };
+        Kernel::Ifma.is_available().then(|| Self { tables: tables(), short })
     }
 
     pub(super) fn forward(&self, words: &mut [u64]) {
         // SAFETY: the tables were made, so this machine has AVX-512F and AVX-512 IFMA.
-        unsafe { vectors::forward(&self.0, words) }
+        unsafe {
+            if self.short {
+                vectors::forward_short(&self.tables, words)
+            } else {
+                vectors::forward(&self.tables, words)
+            }
+        }
     }
 
     pub(super) fn inverse(&self, words: &mut [u64]) {
         // SAFETY: the tables were made, so this machine has AVX-512F and AVX-512 IFMA.
-        unsafe { vectors::inverse(&self.0, words) }
+        unsafe {
+            if self.short {
+                vectors::inverse_short(&self.tables, words)
+            } else {
+                vectors::inverse(&self.tables, words)
+            }
+        }
     }
 }
 
 /// Compiled for AVX-512F and AVX-512 IFMA.
 mod vectors {
-    use super::{Modulus, Vector, float, portable};
+    use super::{Modulus, Prime, Short, Vector, float, passes, portable};
 
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(super) fn forward(tables: &float::Tables<8>, words: &mut [u64]) {
-        float::forward::<Vector, 8>(tables, words);
+    pub(super) fn forward(tables: &passes::Tables<8>, words: &mut [u64]) {
+        passes::forward::<Prime<Vector, 8>, 8>(tables, words);
     }
 
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(super) fn inverse(tables: &float::Tables<8>, words: &mut [u64]) {
-        float::inverse::<Vector, 8>(tables, words);
+    pub(super) fn inverse(tables: &passes::Tables<8>, words: &mut [u64]) {
+        passes::inverse::<Prime<Vector, 8>, 8>(tables, words);
+    }
+
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn forward_short(tables: &passes::Tables<8>, words: &mut [u64]) {
+        passes::forward::<Short, 8>(tables, words);
+    }
+
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn inverse_short(tables: &passes::Tables<8>, words: &mut [u64]) {
+        passes::inverse::<Short, 8>(tables, words);
     }
 
     #[target_feature(enable = "avx512f,avx512ifma")]

@@ -37,6 +37,8 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod float;
 mod modulus;
+#[cfg(target_arch = "x86_64")]
+mod passes;
 mod portable;
 mod prime;
 mod transform;

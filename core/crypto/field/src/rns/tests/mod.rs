@@ -38,8 +38,8 @@ fn largest_of_61_bits(degree: usize) -> Modulus {
 
 /// Primes of every size for the given degree, the largest of each first.
 fn moduli(degree: usize) -> Vec<Modulus> {
-    let sizes = [31, 40, 49, 50, 51, 52, 53, 60];
-    let mut moduli: Vec<_> = sizes.iter().flat_map(|bits| largest(degree, *bits, 2)).collect();
+    let sizes = [31, 45, 46, 47, 48, 49, 50, 51, 60];
+    let mut moduli: Vec<_> = sizes.iter().flat_map(|bits| largest(degree, *bits, 1)).collect();
     moduli.push(largest_of_61_bits(degree));
     // The smallest one there is.
     let step = 2 * degree as u64;
