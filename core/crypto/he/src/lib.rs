@@ -3,6 +3,10 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`Parameters`] | a closed table of degrees and primes, with SEAL's names for their levels |
+//! | [`Context`] | what all keys and ciphertexts of one set of parameters share |
+//! | [`SecretKey`], [`PublicKey`] | encryption; decryption by whoever has the secret |
+//! | [`RelinearisationKey`], [`GaloisKeys`] | what products and rotations need |
+//! | [`Encoder`], [`Ciphertext`] | CKKS: approximate numbers, N/2 in a ciphertext |
 //!
 //! # Threat model
 //!
@@ -13,11 +17,21 @@
 //! # Example
 //!
 //! ```
-//! use nexus_he::Parameters;
+//! use nexus_he::{Context, Encoder, Parameters, SecretKey};
+//! use rand_chacha::rand_core::SeedableRng;
 //!
-//! let parameters = Parameters::ckks(8192, &[50, 40, 40, 50])?;
-//! assert_eq!((parameters.degree(), parameters.top()), (8192, 3));
-//! assert!(Parameters::ckks(8192, &[60, 60, 60, 60]).is_err()); // 240 bits; 218 are secure
+//! // The operating system's, outside of examples.
+//! let mut rng = rand_chacha::ChaCha12Rng::seed_from_u64(1);
+//! let context = Context::new(Parameters::ckks(4096, &[40, 29, 40])?)?;
+//! let (encoder, secret) = (Encoder::new(&context)?, SecretKey::generate(&context, &mut rng));
+//! let keys = secret.rotations(&[1], &mut rng)?;
+//!
+//! // Whoever computes has ciphertexts and keys for rotations, and no secret.
+//! let numbers = secret.encrypt(&encoder.encode(&[1.5, -2.0, 3.0], 2_f64.powi(29))?, &mut rng)?;
+//! let sums = numbers.clone().plus(&numbers.rotate(1, &keys)?)?;
+//!
+//! let sums = encoder.decode(&secret.decrypt(&sums)?)?;
+//! assert!((sums[0] + 0.5).abs() < 1e-3 && (sums[1] - 1.0).abs() < 1e-3);
 //! # Ok::<(), nexus_he::HeError>(())
 //! ```
 //!
@@ -27,8 +41,15 @@
 //! * Microsoft SEAL 4.4 (<https://github.com/microsoft/SEAL>)
 
 mod blake2b;
+mod ckks;
+mod context;
 mod error;
+mod keys;
 mod parameters;
+mod sample;
 
+pub use ckks::{Ciphertext, Complex, Encoder, Plaintext};
+pub use context::Context;
 pub use error::HeError;
+pub use keys::{GaloisKeys, PublicKey, RelinearisationKey, SecretKey, SwitchingKey};
 pub use parameters::{MAX_MODULI, Parameters, ParametersId, Scheme};

@@ -1,0 +1,80 @@
+//! CKKS: approximate arithmetic on encrypted numbers.
+
+mod encoder;
+mod evaluate;
+
+pub use encoder::{Complex, Encoder};
+
+use std::sync::Arc;
+
+use crate::context::Context;
+
+/// A polynomial, transformed, for the first moduli; its numbers are multiplied by a scale.
+#[derive(Clone, Debug)]
+pub struct Plaintext {
+    pub(crate) context: Arc<Context>,
+    pub(crate) words: Vec<u64>,
+    pub(crate) moduli: usize,
+    pub(crate) scale: f64,
+}
+
+/// Two polynomials or more, transformed, for the first moduli: c₀ + c₁ s + c₂ s² + … is the message and
+/// a small error.
+#[derive(Clone, Debug)]
+pub struct Ciphertext {
+    pub(crate) context: Arc<Context>,
+    pub(crate) polynomials: Vec<Vec<u64>>,
+    pub(crate) moduli: usize,
+    pub(crate) scale: f64,
+}
+
+impl Plaintext {
+    /// How many moduli it has.
+    pub const fn moduli(&self) -> usize {
+        self.moduli
+    }
+
+    /// What its numbers are multiplied by.
+    pub const fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// Its words, modulus by modulus.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+}
+
+impl Ciphertext {
+    pub(crate) fn new(
+        context: &Arc<Context>,
+        polynomials: Vec<Vec<u64>>,
+        moduli: usize,
+        scale: f64,
+    ) -> Self {
+        Self { context: Arc::clone(context), polynomials, moduli, scale }
+    }
+
+    /// How many moduli it has left.
+    pub const fn moduli(&self) -> usize {
+        self.moduli
+    }
+
+    /// What its numbers are multiplied by.
+    pub const fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// How many polynomials it has: two, and more after products.
+    pub fn size(&self) -> usize {
+        self.polynomials.len()
+    }
+
+    /// Its polynomials, modulus by modulus.
+    pub fn polynomials(&self) -> &[Vec<u64>] {
+        &self.polynomials
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! What all keys and ciphertexts of one set of parameters share: transforms, constants, the order of
+//! slots.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nexus_field::rns::{Modulus, Transform};
+
+use crate::{HeError, Parameters, ParametersId};
+
+/// The generator of the rotations, modulo 2N.
+const GENERATOR: u64 = 3;
+
+/// The tables of one set of parameters.
+#[derive(Debug)]
+pub struct Context {
+    parameters: Parameters,
+    transforms: Vec<Transform>,
+    ids: Vec<ParametersId>,
+    /// The inverse of modulus j modulo modulus i at `inverses[j][i]`; 0 for i = j.
+    inverses: Vec<Vec<u64>>,
+    orders: Mutex<BTreeMap<u64, Arc<[u32]>>>,
+}
+
+impl Context {
+    /// The tables of `parameters`.
+    ///
+    /// # Errors
+    /// [`HeError::Rns`] if a modulus has no transform.
+    pub fn new(parameters: Parameters) -> Result<Arc<Self>, HeError> {
+        let degree = parameters.degree();
+        let transform = |modulus: &Modulus| Ok(Transform::new(*modulus, degree)?);
+        let transforms =
+            parameters.moduli().iter().map(transform).collect::<Result<_, HeError>>()?;
+        let ids =
+            (1..=parameters.moduli().len()).filter_map(|count| parameters.id(count)).collect();
+        let inverse = |of: &Modulus| {
+            let inverse = |at: &Modulus| at.inverse(at.reduce(of.value())).unwrap_or_default();
+            parameters.moduli().iter().map(inverse).collect()
+        };
+        let inverses = parameters.moduli().iter().map(inverse).collect();
+        let orders = Mutex::default();
+        Ok(Arc::new(Self { parameters, transforms, ids, inverses, orders }))
+    }
+
+    /// The parameters.
+    pub const fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// N.
+    pub const fn degree(&self) -> usize {
+        self.parameters.degree()
+    }
+
+    /// The name of the level of so many moduli.
+    pub fn id(&self, moduli: usize) -> Option<ParametersId> {
+        moduli.checked_sub(1).and_then(|at| self.ids.get(at).copied())
+    }
+
+    /// How many moduli the level of this name has.
+    pub fn moduli_of(&self, id: ParametersId) -> Option<usize> {
+        self.ids.iter().position(|known| *known == id).map(|at| at + 1)
+    }
+
+    /// Whether another context is of the same parameters.
+    pub(crate) fn same(&self, other: &Self) -> Result<(), HeError> {
+        let same = std::ptr::eq(self, other) || self.ids == other.ids;
+        if same { Ok(()) } else { Err(HeError::OtherParameters) }
+    }
+
+    pub(crate) fn modulus(&self, at: usize) -> Modulus {
+        self.transforms[at].modulus()
+    }
+
+    pub(crate) fn transform(&self, at: usize) -> &Transform {
+        &self.transforms[at]
+    }
+
+    /// The inverse of one modulus modulo another.
+    pub(crate) fn inverse(&self, of: usize, at: usize) -> u64 {
+        self.inverses[of][at]
+    }
+
+    /// The place of the modulus that is for keys only, if there is one.
+    pub(crate) fn special(&self) -> Option<usize> {
+        self.transforms.len().checked_sub(1).filter(|at| *at > 0)
+    }
+
+    /// The limbs of a polynomial, from the first modulus on, each with its transform.
+    pub(crate) fn limbs<'a>(
+        &'a self,
+        words: &'a mut [u64],
+    ) -> impl Iterator<Item = (&'a Transform, &'a mut [u64])> {
+        self.transforms.iter().zip(words.chunks_exact_mut(self.degree()))
+    }
+
+    /// Coefficients, as small integers, modulo the first `moduli` moduli, transformed.
+    pub(crate) fn lift(&self, coefficients: &[i64], moduli: usize) -> Vec<u64> {
+        let mut words = vec![0; moduli * self.degree()];
+        for (transform, limb) in self.limbs(&mut words) {
+            let modulus = transform.modulus();
+            for (word, coefficient) in limb.iter_mut().zip(coefficients) {
+                *word = modulus.reduce_signed(*coefficient);
+            }
+            transform.forward(limb);
+        }
+        words
+    }
+
+    /// Divides a transformed polynomial by the modulus at `at`, rounding: `kept` are its residues for
+    /// the first moduli, `last` those for that one, which are used up.
+    ///
+    /// With r = (last + ⌊p/2⌋) mod p in coefficients: `kept` ← (kept − (r − ⌊p/2⌋)) p^−1.
+    pub(crate) fn divide(&self, kept: &mut [u64], last: &mut [u64], at: usize) {
+        let p = self.modulus(at);
+        self.transform(at).inverse(last);
+        let half = p.value() / 2;
+        for word in last.iter_mut() {
+            *word = p.add(*word, half);
+        }
+        let mut room = vec![0; self.degree()];
+        for (to, (transform, limb)) in self.limbs(kept).enumerate() {
+            let modulus = transform.modulus();
+            modulus.reduce_from(&mut room, last);
+            let half = modulus.reduce(half);
+            for word in &mut room {
+                *word = modulus.sub(*word, half);
+            }
+            transform.forward(&mut room);
+            modulus.sub_assign(limb, &room);
+            modulus.scale(limb, self.inverses[at][to]);
+        }
+    }
+
+    /// The Galois element of a rotation to the left by `steps` slots.
+    ///
+    /// # Errors
+    /// [`HeError::Rotation`] unless |steps| < N/2.
+    pub fn rotation(&self, steps: i64) -> Result<u64, HeError> {
+        let limit = self.degree() / 2;
+        if steps.unsigned_abs() >= limit as u64 {
+            return Err(HeError::Rotation { got: steps, limit });
+        }
+        let order = limit as u64;
+        let steps = if steps < 0 { order - steps.unsigned_abs() } else { steps.unsigned_abs() };
+        let circle = 2 * self.degree() as u64;
+        Ok((0..steps).fold(1, |element, _| element * GENERATOR % circle))
+    }
+
+    /// The Galois element of the conjugation: 2N − 1.
+    pub const fn conjugation(&self) -> u64 {
+        2 * self.degree() as u64 - 1
+    }
+
+    /// Where each slot of a transformed polynomial is taken from by X → X^element.
+    pub(crate) fn order(&self, element: u64) -> Arc<[u32]> {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(orders.entry(element).or_insert_with(|| order_of(element, self.degree())))
+    }
+
+    /// X → X^element on a transformed polynomial.
+    pub(crate) fn permuted(&self, words: &[u64], element: u64) -> Vec<u64> {
+        let order = self.order(element);
+        let limbs = words.chunks_exact(self.degree());
+        limbs.flat_map(|limb| order.iter().map(|from| limb[*from as usize])).collect()
+    }
+}
+
+/// Slot i holds the value at ψ^E, E = 2 rev(i) + 1; what comes there was at ψ^(g E).
+fn order_of(element: u64, degree: usize) -> Arc<[u32]> {
+    let bits = degree.ilog2();
+    let reverse = |at: u32| at.reverse_bits() >> (u32::BITS - bits);
+    #[expect(clippy::cast_possible_truncation, reason = "a degree is at most 2^17")]
+    let (degree, element) = (degree as u32, (element % (2 * degree as u64)) as u32);
+    let from = |at: u32| {
+        let exponent = 2 * reverse(at) + 1;
+        reverse((element.wrapping_mul(exponent) >> 1) & (degree - 1))
+    };
+    (0..degree).map(from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_automorphism_moves_coefficients_and_slots_alike() {
+        let context = Context::new(Parameters::ckks(1024, &[27]).unwrap()).unwrap();
+        let modulus = context.modulus(0);
+        let coefficients: Vec<i64> = (0..1024).map(|at| at * 7 - 2000).collect();
+        for element in [3, 9, context.conjugation(), context.rotation(-1).unwrap()] {
+            let mut moved = vec![0_i64; 1024];
+            for (at, coefficient) in (0_u64..).zip(&coefficients) {
+                let to = at * element % 2048;
+                let sign = if to >= 1024 { -1 } else { 1 };
+                moved[to as usize % 1024] = sign * coefficient;
+            }
+            let expected = context.lift(&moved, 1);
+            assert_eq!(context.permuted(&context.lift(&coefficients, 1), element), expected);
+        }
+        assert_eq!(context.rotation(2).unwrap(), 9);
+        assert!(context.rotation(512).is_err());
+        assert_eq!(modulus.bits(), 27);
+    }
+
+    #[test]
+    fn a_division_rounds_to_the_nearest() {
+        let context = Context::new(Parameters::ckks(2048, &[24, 26]).unwrap()).unwrap();
+        let p = context.modulus(1).value().cast_signed();
+        let values: Vec<i64> = (0..2048).map(|at| (at - 1024) * 100_001 + at % 7).collect();
+        let mut words = context.lift(&values, 2);
+        let (kept, last) = words.split_at_mut(2048);
+        context.divide(kept, last, 1);
+        let nearest: Vec<i64> = values.iter().map(|value| (value + p / 2).div_euclid(p)).collect();
+        assert_eq!(kept, context.lift(&nearest, 1));
+    }
+}

@@ -1,0 +1,287 @@
+//! Keys. In all of them b + a s is small, or small plus what the key is made for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use nexus_types::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::context::Context;
+use crate::sample::{errors, ternary, uniform};
+use crate::{Ciphertext, HeError, Plaintext};
+
+/// The secret s: coefficients −1, 0 and 1.
+#[expect(missing_debug_implementations, reason = "it must not be printed")]
+pub struct SecretKey {
+    context: Arc<Context>,
+    /// s for all moduli, transformed.
+    words: Zeroizing<Vec<u64>>,
+}
+
+/// A key that anyone encrypts with.
+#[derive(Clone, Debug)]
+pub struct PublicKey {
+    context: Arc<Context>,
+    pair: [Vec<u64>; 2],
+}
+
+/// A key that turns what is under another secret into what is under s: for each data modulus a pair
+/// over all moduli.
+#[derive(Clone, Debug)]
+pub struct SwitchingKey {
+    context: Arc<Context>,
+    digits: Vec<[Vec<u64>; 2]>,
+}
+
+/// A key that takes products back to two polynomials.
+#[derive(Clone, Debug)]
+pub struct RelinearisationKey(pub(crate) SwitchingKey);
+
+/// Keys for rotations and the conjugation, by Galois element.
+#[derive(Clone, Debug)]
+pub struct GaloisKeys {
+    context: Arc<Context>,
+    keys: BTreeMap<u64, SwitchingKey>,
+}
+
+impl SecretKey {
+    /// A fresh key. `rng` must be the operating system's.
+    pub fn generate(context: &Arc<Context>, rng: &mut dyn CryptoRng) -> Self {
+        let coefficients = ternary(context.degree(), rng);
+        let words = context.lift(&coefficients, context.parameters().moduli().len());
+        Self { context: Arc::clone(context), words: Zeroizing::new(words) }
+    }
+
+    /// The tables it belongs to.
+    pub const fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// (−(a s + e), a) for the first `moduli` moduli: an encryption of 0.
+    fn zero(&self, moduli: usize, rng: &mut dyn CryptoRng) -> [Vec<u64>; 2] {
+        let context = &self.context;
+        let a = uniform(context, moduli, rng);
+        let mut b = Zeroizing::new(context.lift(&errors(context.degree(), rng), moduli));
+        let (degree, mut b_words) = (context.degree(), std::mem::take(&mut *b));
+        let limbs = a.chunks_exact(degree).zip(self.words.chunks_exact(degree));
+        for ((transform, b), (a, s)) in context.limbs(&mut b_words).zip(limbs) {
+            transform.modulus().mul_add(b, a, s);
+            transform.modulus().neg_assign(b);
+        }
+        [b_words, a]
+    }
+
+    /// A key for anyone to encrypt with.
+    pub fn public(&self, rng: &mut dyn CryptoRng) -> PublicKey {
+        let pair = self.zero(self.context.parameters().moduli().len(), rng);
+        PublicKey { context: Arc::clone(&self.context), pair }
+    }
+
+    /// A key for what is under `other`, over all moduli and transformed.
+    fn switching(&self, other: &[u64], rng: &mut dyn CryptoRng) -> Result<SwitchingKey, HeError> {
+        let context = &self.context;
+        let (count, degree) = (context.parameters().moduli().len(), context.degree());
+        let special = context.special().ok_or(HeError::Moduli {
+            got: 1,
+            least: 2,
+            most: crate::MAX_MODULI,
+        })?;
+        let digit = |at: usize| {
+            let [mut b, a] = self.zero(count, rng);
+            let modulus = context.modulus(at);
+            let factor = modulus.reduce(context.modulus(special).value());
+            let limb = at * degree..(at + 1) * degree;
+            let mut scaled = Zeroizing::new(other[limb.clone()].to_vec());
+            modulus.scale(&mut scaled, factor);
+            modulus.add_assign(&mut b[limb], &scaled);
+            [b, a]
+        };
+        let digits = (0..special).map(digit).collect();
+        Ok(SwitchingKey { context: Arc::clone(context), digits })
+    }
+
+    /// A key that takes products of two ciphertexts back to two polynomials.
+    ///
+    /// # Errors
+    /// [`HeError::Moduli`] if there is no modulus for keys.
+    pub fn relinearisation(&self, rng: &mut dyn CryptoRng) -> Result<RelinearisationKey, HeError> {
+        let mut square = Zeroizing::new(self.words.to_vec());
+        let limbs = self.words.chunks_exact(self.context.degree());
+        for ((transform, square), s) in self.context.limbs(&mut square).zip(limbs) {
+            transform.modulus().mul_assign(square, s);
+        }
+        self.switching(&square, rng).map(RelinearisationKey)
+    }
+
+    /// Keys for rotations by these numbers of slots.
+    ///
+    /// # Errors
+    /// [`HeError::Rotation`], [`HeError::Moduli`].
+    pub fn rotations(&self, steps: &[i64], rng: &mut dyn CryptoRng) -> Result<GaloisKeys, HeError> {
+        let elements = steps.iter().map(|steps| self.context.rotation(*steps));
+        self.galois(&elements.collect::<Result<Vec<_>, _>>()?, rng)
+    }
+
+    /// Keys for these Galois elements.
+    ///
+    /// # Errors
+    /// [`HeError::NoKey`] for an even element; [`HeError::Moduli`].
+    pub fn galois(&self, elements: &[u64], rng: &mut dyn CryptoRng) -> Result<GaloisKeys, HeError> {
+        let mut keys = BTreeMap::new();
+        for element in elements {
+            if element % 2 == 0 || *element >= 2 * self.context.degree() as u64 {
+                return Err(HeError::NoKey { element: *element });
+            }
+            let moved = Zeroizing::new(self.context.permuted(&self.words, *element));
+            keys.insert(*element, self.switching(&moved, rng)?);
+        }
+        Ok(GaloisKeys { context: Arc::clone(&self.context), keys })
+    }
+
+    /// Encrypts: half of the ciphertext is random.
+    ///
+    /// # Errors
+    /// [`HeError::OtherParameters`].
+    pub fn encrypt(
+        &self,
+        plain: &Plaintext,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Ciphertext, HeError> {
+        plain.context.same(&self.context)?;
+        let [mut b, a] = self.zero(plain.moduli, rng);
+        add(&self.context, &mut b, &plain.words);
+        Ok(Ciphertext::new(&self.context, vec![b, a], plain.moduli, plain.scale))
+    }
+
+    /// Decrypts. What comes out of CKKS belongs to whoever has the key and to nobody else: its noise tells
+    /// of the key (Li & Micciancio 2021, ePrint 2020/1533).
+    ///
+    /// # Errors
+    /// [`HeError::OtherParameters`].
+    pub fn decrypt(&self, ciphertext: &Ciphertext) -> Result<Plaintext, HeError> {
+        ciphertext.context.same(&self.context)?;
+        let degree = self.context.degree();
+        let mut sum = vec![0; ciphertext.moduli * degree];
+        // Horner: ((c2 s) + c1) s + c0.
+        for (at, polynomial) in ciphertext.polynomials.iter().enumerate().rev() {
+            add(&self.context, &mut sum, polynomial);
+            if at > 0 {
+                let limbs = self.words.chunks_exact(degree);
+                for ((transform, sum), s) in self.context.limbs(&mut sum).zip(limbs) {
+                    transform.modulus().mul_assign(sum, s);
+                }
+            }
+        }
+        Ok(Plaintext {
+            context: Arc::clone(&self.context),
+            words: sum,
+            moduli: ciphertext.moduli,
+            scale: ciphertext.scale,
+        })
+    }
+}
+
+fn add(context: &Context, sum: &mut [u64], other: &[u64]) {
+    let limbs = other.chunks_exact(context.degree());
+    for ((transform, sum), other) in context.limbs(sum).zip(limbs) {
+        transform.modulus().add_assign(sum, other);
+    }
+}
+
+impl PublicKey {
+    /// Encrypts: over one more modulus, by which it is divided, so that the error is that of a fresh
+    /// ciphertext of the secret key.
+    ///
+    /// # Errors
+    /// [`HeError::OtherParameters`].
+    pub fn encrypt(
+        &self,
+        plain: &Plaintext,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Ciphertext, HeError> {
+        let context = &self.context;
+        plain.context.same(context)?;
+        let degree = context.degree();
+        let more = usize::from(plain.moduli < context.parameters().moduli().len());
+        let moduli = plain.moduli + more;
+        let u = Zeroizing::new(context.lift(&ternary(degree, rng), moduli));
+        let mut half = |key: &[u64]| {
+            let mut words = context.lift(&errors(degree, rng), moduli);
+            let limbs = key.chunks_exact(degree).zip(u.chunks_exact(degree));
+            for ((transform, words), (key, u)) in context.limbs(&mut words).zip(limbs) {
+                transform.modulus().mul_add(words, key, u);
+            }
+            let (kept, last) = words.split_at_mut(plain.moduli * degree);
+            if more > 0 {
+                context.divide(kept, last, plain.moduli);
+            }
+            words.truncate(plain.moduli * degree);
+            words
+        };
+        let (mut b, a) = (half(&self.pair[0]), half(&self.pair[1]));
+        add(context, &mut b, &plain.words);
+        Ok(Ciphertext::new(context, vec![b, a], plain.moduli, plain.scale))
+    }
+}
+
+impl GaloisKeys {
+    pub(crate) fn key(&self, element: u64) -> Result<&SwitchingKey, HeError> {
+        self.keys.get(&element).ok_or(HeError::NoKey { element })
+    }
+
+    /// The Galois elements that there are keys for.
+    pub fn elements(&self) -> impl Iterator<Item = u64> {
+        self.keys.keys().copied()
+    }
+
+    /// The tables they belong to.
+    pub const fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+}
+
+impl SwitchingKey {
+    pub(crate) const fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// What `words`, transformed and for the first `moduli` moduli, contributes under s.
+    ///
+    /// For each modulus j: the residues modulo j as integers, times the pair of digit j; the sum
+    /// divided by the modulus for keys.
+    pub(crate) fn switch(&self, words: &[u64], moduli: usize) -> [Vec<u64>; 2] {
+        let context = &*self.context;
+        let degree = context.degree();
+        let special = self.digits.len();
+        let mut digits = words.to_vec();
+        context.limbs(&mut digits).for_each(|(transform, digit)| transform.inverse(digit));
+        let mut sums = [vec![0; moduli * degree], vec![0; moduli * degree]];
+        let mut last = [vec![0; degree], vec![0; degree]];
+        let mut room = vec![0; degree];
+        for target in (0..moduli).chain([special]) {
+            let (transform, limb) =
+                (context.transform(target), target * degree..(target + 1) * degree);
+            let modulus = transform.modulus();
+            for (at, (digit, pair)) in digits.chunks_exact(degree).zip(&self.digits).enumerate() {
+                let digit = if at == target {
+                    &words[limb.clone()]
+                } else {
+                    modulus.reduce_from(&mut room, digit);
+                    transform.forward(&mut room);
+                    &room
+                };
+                for half in 0..2 {
+                    let sum = match sums[half].get_mut(limb.clone()) {
+                        Some(sum) if target < moduli => sum,
+                        _ => &mut last[half],
+                    };
+                    modulus.mul_add(sum, digit, &pair[half][limb.clone()]);
+                }
+            }
+        }
+        for (sum, last) in sums.iter_mut().zip(&mut last) {
+            context.divide(sum, last, special);
+        }
+        sums
+    }
+}
