@@ -527,9 +527,9 @@ impl Tables {
         // SAFETY: the tables were made, so this machine has AVX-512F and AVX-512 IFMA.
         unsafe {
             if self.short {
-                vectors::forward_short(&self.tables, words)
+                vectors::forward_short(&self.tables, words);
             } else {
-                vectors::forward(&self.tables, words)
+                vectors::forward(&self.tables, words);
             }
         }
     }
@@ -538,9 +538,9 @@ impl Tables {
         // SAFETY: the tables were made, so this machine has AVX-512F and AVX-512 IFMA.
         unsafe {
             if self.short {
-                vectors::inverse_short(&self.tables, words)
+                vectors::inverse_short(&self.tables, words);
             } else {
-                vectors::inverse(&self.tables, words)
+                vectors::inverse(&self.tables, words);
             }
         }
     }

@@ -15,6 +15,12 @@
 //! Primes ([`choose`]), roots of unity ([`Transform::root`]) and the order of slots are those of
 //! Microsoft SEAL, so that words can be exchanged with it as they are.
 //!
+//! # Kernels
+//!
+//! Vectors of 256 or 512 bits take primes below 2^50: as doubles, whose bounds `float.rs` proves, or
+//! with products of 52 bits where multiples of the prime leave room, up to 46 bits. Other primes
+//! are left to plain Rust, except in sums. The benchmark `residues` compares them.
+//!
 //! # Time
 //!
 //! There is no branch and no index that depends on a value, for keys pass through here. Excepted

@@ -35,6 +35,12 @@ pub(super) const fn full(a: u64, b: u64) -> u128 {
     a as u128 * b as u128
 }
 
+/// The word that stands `by` bits up, for 1 to 63: cheaper than a shift of two words by any number.
+#[inline]
+const fn shifted(wide: u128, by: u32) -> u64 {
+    high(wide).wrapping_shl(u64::BITS - by) | low(wide).wrapping_shr(by)
+}
+
 /// x modulo `bound` for x below 2·`bound`, which is below 2^64. Without a branch: below `bound` the
 /// difference wraps and is the larger one.
 #[inline]
@@ -125,7 +131,8 @@ impl Modulus {
     /// rounding costs less than 1/2 + 1 before the last floor.
     #[inline]
     pub(super) fn reduce_product(self, x: u128) -> u64 {
-        let quotient = low(full(low(x >> (self.bits - 1)), self.ratio) >> (self.bits + 2));
+        let leading = shifted(x, self.bits - 1);
+        let quotient = shifted(full(leading, self.ratio), self.bits + 2);
         let rest = low(x).wrapping_sub(quotient.wrapping_mul(self.value));
         once(once(rest, 2 * self.value), self.value)
     }
