@@ -130,7 +130,7 @@ pub(crate) fn add_sum_norms_sq<T: Real>(
 
 /// Examples that are summed by themselves where each has a weight of its own: what one of them moves
 /// the rounding of others by is bounded by the square of this number.
-pub(crate) const RUN: usize = 32;
+pub(crate) const RUN: usize = 64;
 
 /// Writes Σ aₜ ⊗ bₜ of all examples to `gradient`, or adds it, run by run. With several positions each
 /// example is one product, so that what cancels within it does not move the rounding of others.

@@ -18,14 +18,14 @@ pub use self::places::Sampling;
 use crate::LearningError;
 use crate::local::fits;
 
-/// Rows that go through the network at a time. Gradients of 128 rows are summed in f32, in runs of
-/// 32: one row moves the rounding of the others by less than a half of the margin of clipping.
-const SLOT: usize = 128;
+/// Rows that go through the network at a time. Gradients of 384 rows are summed in f32, in runs of
+/// 64: one row moves the rounding of the others by less than a half of the margin of clipping.
+const SLOT: usize = 384;
 
 /// The sum of the gradients of the loss of every row at `parameters`, each clipped: of a full
 /// batch.
 ///
-/// Row i has place i, in slots of 128, of which the last is filled up with empty ones to a
+/// Row i has place i, in slots of 384, of which the last is filled up with empty ones to a
 /// multiple of 32: a neighbour has an empty place where this data set has a row. A row whose gradient is not finite counts
 /// nothing, and is no error: an error would tell of it.
 ///

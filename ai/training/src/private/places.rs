@@ -7,9 +7,6 @@ use nexus_types::CryptoRng;
 
 use super::SLOT;
 
-/// Coins are taken from the generator this many at a time.
-const COINS: usize = 2048;
-
 /// A row, or none, for each place.
 ///
 /// The proof that a sampled sum is a subsampled Gaussian needs that one more row moves no other.
@@ -37,14 +34,15 @@ impl Places {
 
     /// A sample at random places.
     pub(super) fn sampled(rows: usize, sampling: &Sampling, rng: &mut dyn CryptoRng) -> Self {
-        let mut chosen = chosen(rows, sampling.rate(), rng);
+        let mut chosen = sampling.draw(rows, rng);
         let places = sampling.places();
         if chosen.len() > places {
             shuffle(&mut chosen, rng);
         }
         let mut taken: Vec<_> = chosen.into_iter().map(Some).take(places).collect();
-        let size = if sampling.is_padded() { places } else { taken.len().next_multiple_of(STEP) };
-        taken.resize(size, None);
+        if sampling.is_padded() {
+            taken.resize(places, None);
+        }
         shuffle(&mut taken, rng);
         Self(taken)
     }
@@ -53,27 +51,6 @@ impl Places {
     pub(super) fn slots(&self) -> std::slice::Chunks<'_, Option<usize>> {
         self.0.chunks(SLOT)
     }
-}
-
-/// Each row with this probability: 16 bits of its coin at first, and the other 48 if those leave it
-/// open.
-pub(super) fn chosen(rows: usize, rate: f64, rng: &mut dyn CryptoRng) -> Vec<usize> {
-    // A product by a power of two is exact. The bits below 2^-64 are cut off: less is drawn.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 2^64")]
-    let threshold = (rate * 2_f64.powi(64)) as u128;
-    let (high, low) = (threshold >> 48, threshold & ((1 << 48) - 1));
-    let mut bytes = [0; 2 * COINS];
-    let mut chosen = Vec::new();
-    for first in (0..rows).step_by(COINS) {
-        rng.fill_bytes(&mut bytes);
-        for (row, coin) in (first..rows).zip(bytes.as_chunks::<2>().0) {
-            let coin = u128::from(u16::from_le_bytes(*coin));
-            if coin < high || coin == high && u128::from(rng.next_u64() >> 16) < low {
-                chosen.push(row);
-            }
-        }
-    }
-    chosen
 }
 
 /// A uniform order (Fisher & Yates).

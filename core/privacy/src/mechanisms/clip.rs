@@ -1,7 +1,8 @@
 //! Clipping: no row contributes more than C.
 //!
-//! A row of norm r gets the weight min(1, C(1 − 2^-12)/r). The margin covers what norms lose that
-//! are computed in f32 (up to 2,048 terms per factor, sums of 32 rows included), and the f32 product of weight and gradient.
+//! A row of norm r gets the weight min(1, C(1 − 2^-10)/r). The margin covers what norms lose that
+//! are computed in f32 (up to 2,048 terms per factor, sums of 384 rows included), and the f32
+//! product of weight and gradient.
 //!
 //! * **Flat**: one norm for the whole vector.
 //! * **Per layer**: a norm `C_l` for each layer; the vector's is √(Σ `C_l`²).
@@ -15,14 +16,14 @@
 //! let clip = Clip::new(1.0)?;
 //! let weights = weights(clip, &[0.25, 4.0, f32::INFINITY, f32::NAN]);
 //! assert_eq!((weights[0], weights[2], weights[3]), (1.0, 0.0, 0.0));
-//! assert!(0.4998 < weights[1] && weights[1] < 0.5);
+//! assert!(0.4995 < weights[1] && weights[1] < 0.5);
 //! # Ok::<(), nexus_privacy::mechanisms::MechanismError>(())
 //! ```
 
 use super::{MechanismError, within};
 
-/// The part of a clipping norm that rows may use: 1 − 2^-12.
-pub const MARGIN: f64 = 1.0 - 1.0 / 4096.0;
+/// The part of a clipping norm that rows may use: 1 − 2^-10.
+pub const MARGIN: f64 = 1.0 - 1.0 / 1024.0;
 /// Smallest and largest clipping norm.
 pub const NORMS: std::ops::RangeInclusive<f64> = 1e-12..=1e12;
 

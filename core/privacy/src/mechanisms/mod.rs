@@ -14,7 +14,7 @@
 //!
 //! # From a row to a release
 //!
-//! A row's vector is clipped to the norm C(1 − 2^-12); an owner adds its rows' vectors in f64, S;
+//! A row's vector is clipped to the norm C(1 − 2^-10); an owner adds its rows' vectors in f64, S;
 //! it sends `rint(s·S) + share` for a power of two s, under a mask. What is released is the sum
 //! over the surviving owners. Neighbouring data sets differ in one row of one owner, so the sum
 //! differs by at most
