@@ -12,6 +12,7 @@ use nexus_privacy::budget::BudgetError;
 use nexus_training::{ReplayError, TrainingError};
 use nexus_types::{CodecError, StoreError};
 
+use crate::describe::DescribeError;
 use crate::job::JobProblem;
 use crate::overlap::OverlapError;
 use crate::run::store::read_bounded;
@@ -57,6 +58,10 @@ pub enum NodeError {
     #[error(transparent)]
     #[diagnostic(code(nexus::overlap))]
     Overlap(#[from] OverlapError),
+    /// Tables cannot be described.
+    #[error(transparent)]
+    #[diagnostic(code(nexus::describe))]
+    Describe(#[from] DescribeError),
     /// A privacy budget refuses, or is not as it was written.
     #[error(transparent)]
     #[diagnostic(code(nexus::budget))]
@@ -231,7 +236,9 @@ impl NodeError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Simulation(error) if error.is_deadline() => UNREACHABLE,
-            Self::Budget(BudgetError::DoesNotFit { .. } | BudgetError::CapExceeded { .. }) => {
+            Self::Budget(error) | Self::Describe(DescribeError::Budget(error))
+                if error.is_refusal() =>
+            {
                 OVER_BUDGET
             }
             Self::Vault(error) if error.is_usage() => USAGE,
@@ -259,6 +266,7 @@ impl NodeError {
             | Self::Model(_)
             | Self::Budget(_)
             | Self::Overlap(_)
+            | Self::Describe(_)
             | Self::Attack(_)
             | Self::Plan(_)
             | Self::File { .. }

@@ -45,6 +45,7 @@
 //!   Data*, arXiv:1602.05629
 
 pub mod cli;
+pub mod describe;
 pub mod error;
 pub mod job;
 pub mod overlap;

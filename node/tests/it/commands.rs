@@ -139,6 +139,44 @@ fn two_tables_are_matched_without_showing_them() {
 }
 
 #[test]
+fn tables_are_described_for_what_their_budgets_have_left() {
+    let scratch = Scratch::new();
+    let row = |row| format!("{},{}\n", row % 80, if row % 2 == 0 { "f" } else { "m" });
+    let rows: String = (0..3000).map(row).collect();
+    let (mut tables, mut budgets) = (Vec::new(), Vec::new());
+    for name in ["a", "b", "c"] {
+        let (table, budget) = (format!("{name}.csv"), format!("{name}.budget"));
+        scratch.write(&table, format!("age,sex\n{rows}"));
+        let set = ["budget", "set", &budget, "--data-set", name];
+        scratch.succeed(&[&set[..], &["--epsilon", "1.2", "--delta", "1e-6"]].concat());
+        tables.push(table);
+        budgets.extend(["--budget".to_owned(), budget]);
+    }
+    let asked = ["--epsilon", "1", "--number", "age=0..100", "--count", "sex=f,m", "--quartiles"];
+    let files: Vec<&str> = tables.iter().chain(&budgets).map(String::as_str).collect();
+    let all = [&["data", "describe"], &files[..], &asked].concat();
+    let found = json(&scratch.succeed(&[&all[..], &["--json"]].concat()));
+    assert_eq!((&found["joint"], &found["simulated"][0]), (&true.into(), &"network".into()));
+    let noise = found["noise"].as_f64().unwrap();
+    let near = |got: &Value, expected: f64, error: f64| {
+        assert!((got.as_f64().unwrap() - expected).abs() < error, "{got} {expected}");
+    };
+    near(&found["columns"][0]["count"], 9000.0, 6.0 * noise);
+    near(&found["columns"][0]["mean"], 39.5, 600.0 * noise / 9000.0);
+    near(&found["columns"][1]["counts"]["f"], 4500.0, 6.0 * noise);
+    let shown = json(&scratch.succeed(&["budget", "show", "--json", "b.budget"]));
+    near(&shown["spent"], 1.0, 0.01);
+    let refused = scratch.fail(4, &all);
+    assert!(refused.contains("too much"), "{refused}");
+    let alone = ["data", "describe", "a.csv", "--budget", "a.budget", "--epsilon", "0.3"];
+    let told = scratch.succeed(&[&alone[..], &["--count", "sex=f"]].concat());
+    assert!(told.contains("sex\tf\t") && told.contains("by each owner by itself"), "{told}");
+    let unknown = scratch.fail(2, &[&alone[..], &["--count", "x=f"]].concat());
+    assert!(unknown.contains("no column `x`; it has: age, sex"), "{unknown}");
+    assert!(scratch.fail(2, &alone).contains("nothing is asked"));
+}
+
+#[test]
 fn a_file_opens_with_enough_shares_and_after_the_key_was_handed_over() {
     let scratch = Scratch::new();
     scratch.write("plain", "a secret");

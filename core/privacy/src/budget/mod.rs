@@ -145,6 +145,13 @@ pub enum BudgetError {
     },
 }
 
+impl BudgetError {
+    /// Whether a plan was refused because there is not enough left.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::DoesNotFit { .. } | Self::CapExceeded { .. })
+    }
+}
+
 /// What is wrong with a settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettlementProblem {
