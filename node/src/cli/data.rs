@@ -201,7 +201,9 @@ fn print_description(context: &Context, terms: &Terms, found: &Description) {
                 quartiles.for_each(|(name, value)| line(name, *value, 4));
             }
             Answer::Choice(counts) => {
-                counts.iter().for_each(|(value, count)| line(value, *count, 0))
+                for (value, count) in counts {
+                    line(value, *count, 0);
+                }
             }
         }
     }

@@ -169,9 +169,11 @@ fn a_budget_pays_once_and_then_refuses() {
     assert!(spent(&folder.0.join("0.budget")) < 1.001 * EPSILON);
 }
 
+type Change<'a> = &'a dyn Fn(&mut Terms, &mut Vec<Owner>);
+
 #[test]
 fn what_cannot_be_asked_is_refused_before_anything_is_paid() {
-    let refusal = |change: &dyn Fn(&mut Terms, &mut Vec<Owner>)| {
+    let refusal = |change: Change<'_>| {
         let folder = Folder::new();
         let (mut terms, mut owners) = (terms(), owners(&folder.0, &[10, 20, 30]));
         owners[2].budget = budget(&folder.0.join("other"), Unit::Record);
@@ -182,12 +184,12 @@ fn what_cannot_be_asked_is_refused_before_anything_is_paid() {
         error
     };
     let other = |column: &str| Question::Choice { column: column.to_owned(), values: vec![] };
-    let cases: [(&dyn Fn(&mut Terms, &mut Vec<Owner>), &str); 7] = [
+    let cases: [(Change<'_>, &str); 7] = [
         (&|terms, _| terms.questions = vec![other("agee")], "bins is 0"),
         (
             &|_, owners| {
                 owners[1].table =
-                    Table::new("t", vec![Column::from_cells("x", [Cell::Null])]).unwrap()
+                    Table::new("t", vec![Column::from_cells("x", [Cell::Null])]).unwrap();
             },
             "t has no column `age`; it has: x",
         ),
