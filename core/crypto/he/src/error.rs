@@ -89,6 +89,22 @@ pub enum HeError {
         /// Slots.
         limit: usize,
     },
+    /// A vector of another length.
+    #[error("a vector of {got} numbers; {needed} are needed")]
+    Width {
+        /// Its length.
+        got: usize,
+        /// The length needed.
+        needed: usize,
+    },
+    /// Runs that cannot be.
+    #[error("{width} coordinates in runs of {run}: both must be above 0, and runs a power of two")]
+    Layout {
+        /// Coordinates.
+        width: usize,
+        /// Slots of a run.
+        run: usize,
+    },
     /// A value or scale that cannot be encoded.
     #[error("{what} is {got}: {problem}")]
     Number {

@@ -245,6 +245,11 @@ impl SwitchingKey {
         &self.context
     }
 
+    /// For each data modulus a pair over all moduli.
+    pub(crate) fn pairs(&self) -> &[[Vec<u64>; 2]] {
+        &self.digits
+    }
+
     /// What `words`, transformed and for the first `moduli` moduli, contributes under s.
     ///
     /// For each modulus j: the residues modulo j as integers, times the pair of digit j; the sum

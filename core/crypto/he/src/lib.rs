@@ -45,6 +45,7 @@ mod ckks;
 mod context;
 mod error;
 mod keys;
+mod linear;
 mod parameters;
 mod sample;
 
@@ -52,4 +53,5 @@ pub use ckks::{Ciphertext, Complex, Encoder, Plaintext};
 pub use context::Context;
 pub use error::HeError;
 pub use keys::{GaloisKeys, PublicKey, RelinearisationKey, SecretKey, SwitchingKey};
+pub use linear::{Layout, LinearMap, Matrix, Route, RouteCost};
 pub use parameters::{MAX_MODULI, Parameters, ParametersId, Scheme};

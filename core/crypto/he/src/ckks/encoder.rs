@@ -95,6 +95,11 @@ impl Encoder {
         Ok(Self { context: Arc::clone(context), roots: (0..count).map(root).collect(), places })
     }
 
+    /// The tables it encodes for.
+    pub const fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
     /// How many numbers a plaintext holds: N/2.
     pub fn slots(&self) -> usize {
         self.places.len()

@@ -7,7 +7,7 @@ use crate::keys::{GaloisKeys, RelinearisationKey};
 use crate::{Ciphertext, HeError, Plaintext};
 
 /// Whether two scales are one, up to the rounding of a double: as SEAL has it.
-fn close(ours: f64, theirs: f64) -> Result<(), HeError> {
+pub(super) fn close(ours: f64, theirs: f64) -> Result<(), HeError> {
     let same = (ours - theirs).abs() < f64::EPSILON * ours.abs().max(theirs.abs()).max(1.0);
     if same { Ok(()) } else { Err(HeError::Scale { ours, theirs }) }
 }
@@ -25,18 +25,18 @@ fn each(context: &Context, ours: &mut [u64], theirs: &[u64], to: fn(Modulus, &mu
 }
 
 impl Ciphertext {
-    fn fits(&self, other: &Self) -> Result<(), HeError> {
+    pub(super) fn fits(&self, other: &Self) -> Result<(), HeError> {
         self.context.same(&other.context)?;
         level("the other ciphertext", other.moduli, self.moduli)
     }
 
-    fn fits_plain(&self, plain: &Plaintext) -> Result<(), HeError> {
+    pub(super) fn fits_plain(&self, plain: &Plaintext) -> Result<(), HeError> {
         self.context.same(&plain.context)?;
         level("the plaintext", plain.moduli, self.moduli)
     }
 
     /// Refuses what shows its message: all but the first polynomial are zero.
-    fn opaque(self) -> Result<Self, HeError> {
+    pub(super) fn opaque(self) -> Result<Self, HeError> {
         let hidden =
             self.polynomials.iter().skip(1).any(|words| words.iter().any(|word| *word != 0));
         if hidden { Ok(self) } else { Err(HeError::Transparent) }

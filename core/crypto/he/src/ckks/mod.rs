@@ -2,6 +2,7 @@
 
 mod encoder;
 mod evaluate;
+mod hoist;
 
 pub use encoder::{Complex, Encoder};
 

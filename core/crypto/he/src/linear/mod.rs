@@ -1,0 +1,75 @@
+//! Matrices on encrypted vectors.
+
+mod layout;
+mod map;
+mod route;
+
+pub use layout::Layout;
+pub use map::LinearMap;
+pub use route::{Route, RouteCost};
+
+use crate::HeError;
+
+/// A matrix, row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix {
+    columns: usize,
+    values: Vec<f64>,
+}
+
+impl Matrix {
+    /// A matrix of `columns` columns.
+    ///
+    /// # Errors
+    /// [`HeError::Width`] if the last row is not full or there is none; [`HeError::Number`] for a
+    /// value that is not finite.
+    pub fn new(columns: usize, values: Vec<f64>) -> Result<Self, HeError> {
+        if columns == 0 || values.is_empty() || !values.len().is_multiple_of(columns) {
+            return Err(HeError::Width { got: values.len(), needed: columns });
+        }
+        if let Some(got) = values.iter().find(|value| !value.is_finite()) {
+            return Err(HeError::Number {
+                what: "a weight",
+                got: *got,
+                problem: "it must be finite",
+            });
+        }
+        Ok(Self { columns, values })
+    }
+
+    /// Length of the vectors that it takes.
+    pub const fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Length of the vectors that it gives.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.columns
+    }
+
+    /// One row, if it is there.
+    pub fn row(&self, at: usize) -> Option<&[f64]> {
+        self.values.chunks_exact(self.columns).nth(at)
+    }
+
+    /// The same with every row multiplied by its factor.
+    #[must_use]
+    pub fn rows_scaled(mut self, factor: impl Fn(usize) -> f64) -> Self {
+        for (row, values) in self.values.chunks_exact_mut(self.columns).enumerate() {
+            let factor = factor(row);
+            for value in values {
+                *value *= factor;
+            }
+        }
+        self
+    }
+
+    /// The product with a vector.
+    pub fn times(&self, vector: &[f64]) -> Vec<f64> {
+        let rows = self.values.chunks_exact(self.columns);
+        rows.map(|row| row.iter().zip(vector).map(|(a, b)| a * b).sum()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

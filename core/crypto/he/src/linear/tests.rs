@@ -1,0 +1,114 @@
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use super::*;
+use crate::{Context, Encoder, Parameters, SecretKey};
+
+fn numbers(rng: &mut ChaCha12Rng, count: usize) -> Vec<f64> {
+    (0..count).map(|_| f64::from(rng.next_u32()) / 2_147_483_648.0 - 1.0).collect()
+}
+
+/// What the route computes, on plain slots.
+fn plain(route: &Route, slots: &[f64]) -> Vec<f64> {
+    let turned = |slots: &[f64], by: i64| {
+        let mut slots = slots.to_vec();
+        slots.rotate_left(usize::try_from(by).unwrap());
+        slots
+    };
+    let mut sum = vec![0.0; slots.len()];
+    for (giant, terms) in &route.terms {
+        let mut part = vec![0.0; slots.len()];
+        for (baby, weights) in terms {
+            let moved = turned(slots, *baby);
+            for ((part, moved), weight) in part.iter_mut().zip(moved).zip(weights.iter().cycle()) {
+                *part += moved * weight;
+            }
+        }
+        for (sum, part) in sum.iter_mut().zip(turned(&part, *giant)) {
+            *sum += part;
+        }
+    }
+    for fold in &route.folds {
+        let moved = turned(&sum, *fold);
+        sum.iter_mut().zip(moved).for_each(|(sum, moved)| *sum += moved);
+    }
+    sum
+}
+
+#[test]
+fn routes_compute_the_product() {
+    let mut rng = ChaCha12Rng::seed_from_u64(7);
+    for (rows, columns) in [
+        (1, 30),
+        (10, 64),
+        (64, 64),
+        (64, 784),
+        (100, 3),
+        (10, 100),
+        (512, 1),
+        (5, 512),
+        (1, 1),
+        (300, 300),
+    ] {
+        let matrix = Matrix::new(columns, numbers(&mut rng, rows * columns)).unwrap();
+        let vector = numbers(&mut rng, columns);
+        let expected = matrix.times(&vector);
+        let slots = 1024;
+        let most = slots / columns.next_power_of_two();
+        for run in [1, most.min(4), most] {
+            let input = Layout::runs(columns, run, slots).unwrap();
+            for last in [false, true] {
+                let route = Route::new(&matrix, &input, slots, last).unwrap();
+                let got = plain(&route, &input.pack(&vector, slots).unwrap());
+                for (row, slot) in route.output().first().into_iter().enumerate() {
+                    assert!(
+                        (got[slot] - expected[row]).abs() < 1e-9,
+                        "{rows}x{columns} run {run} row {row}"
+                    );
+                }
+                // Other copies hold the same, and the rest is 0.
+                let packed = route.output().pack(&expected, slots).unwrap();
+                let differ =
+                    got.iter().zip(&packed).any(|(got, packed)| (got - packed).abs() > 1e-9);
+                assert!(!differ || route.residue(), "{rows}x{columns} run {run}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_reference_network_needs_few_rotations() {
+    let first = Matrix::new(784, vec![1.0; 64 * 784]).unwrap();
+    let input = Layout::runs(784, 4, 4096).unwrap();
+    let route = Route::new(&first, &input, 4096, false).unwrap();
+    let cost = route.cost();
+    assert_eq!((cost.babies + cost.giants, cost.folds, cost.products), (6, 6, 16));
+    let second = Matrix::new(64, vec![1.0; 640]).unwrap();
+    let last = Route::new(&second, route.output(), 4096, true).unwrap();
+    assert_eq!(last.cost(), RouteCost { babies: 0, giants: 0, folds: 6, products: 1 });
+}
+
+#[test]
+fn a_matrix_is_applied_under_encryption() {
+    let mut rng = ChaCha12Rng::seed_from_u64(8);
+    let context = Context::new(Parameters::ckks(4096, &[38, 31, 38]).unwrap()).unwrap();
+    let (encoder, secret) =
+        (Encoder::new(&context).unwrap(), SecretKey::generate(&context, &mut rng));
+    let matrix = Matrix::new(200, numbers(&mut rng, 20 * 200)).unwrap();
+    let (vector, bias) = (numbers(&mut rng, 200), numbers(&mut rng, 20));
+    let input = Layout::runs(200, 8, encoder.slots()).unwrap();
+    let route = Route::new(&matrix, &input, encoder.slots(), false).unwrap();
+    let scale = 2_f64.powi(31);
+    let map = LinearMap::new(&encoder, &route, &bias, 2, [scale, scale]).unwrap();
+    let steps: Vec<i64> = route.rotations().into_iter().collect();
+    let keys = secret.rotations(&steps, &mut rng).unwrap();
+    let packed = input.pack(&vector, encoder.slots()).unwrap();
+    let sealed = secret.encrypt(&encoder.encode(&packed, scale).unwrap(), &mut rng).unwrap();
+    let product = map.apply(&sealed, &keys).unwrap();
+    assert_eq!(product.moduli(), 1);
+    let got = encoder.decode(&secret.decrypt(&product).unwrap()).unwrap();
+    let expected = matrix.times(&vector);
+    for (row, slot) in route.output().first().into_iter().enumerate() {
+        assert!((got[slot] - expected[row] - bias[row]).abs() < 1e-3, "row {row}: {}", got[slot]);
+    }
+}
