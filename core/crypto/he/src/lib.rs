@@ -41,12 +41,14 @@
 //! * Microsoft SEAL 4.4 (<https://github.com/microsoft/SEAL>)
 
 mod blake2b;
+pub mod circuit;
 mod ckks;
 mod context;
 mod error;
 mod keys;
 mod linear;
 mod parameters;
+mod polynomial;
 mod sample;
 
 pub use ckks::{Ciphertext, Complex, Encoder, Plaintext};
@@ -55,3 +57,4 @@ pub use error::HeError;
 pub use keys::{GaloisKeys, PublicKey, RelinearisationKey, SecretKey, SwitchingKey};
 pub use linear::{Layout, LinearMap, Matrix, Route, RouteCost};
 pub use parameters::{MAX_MODULI, Parameters, ParametersId, Scheme};
+pub use polynomial::Polynomial;

@@ -146,22 +146,24 @@ impl Encoder {
         }
         self.to_coefficients(&mut slots);
         let unit = scale / self.roots.len() as f64;
-        // What is exact as a 64-bit integer is enough: scales are below 2^60.
-        let limit = 2_f64.powi(i32::try_from(bits.min(62)).unwrap_or(62));
-        let round = |slot: &Complex| {
-            let got = (slot.re * unit).round();
-            #[expect(clippy::cast_possible_truncation, reason = "below 2^62")]
-            let rounded = got as i64;
-            let problem = "coefficients must be finite and below half the moduli and 2^62";
-            let fits = got.abs() * 2.0 < limit;
-            if fits {
-                Ok(rounded)
-            } else {
-                Err(HeError::Number { what: "a coefficient", got, problem })
-            }
-        };
+        let round = |slot: &Complex| whole(slot.re * unit, bits);
         let coefficients = slots.iter().map(round).collect::<Result<Vec<_>, _>>()?;
         let words = self.context.lift(&coefficients, moduli);
+        Ok(Plaintext { context: Arc::clone(&self.context), words, moduli, scale })
+    }
+
+    /// A plaintext that is `value` in every slot.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode_at`].
+    pub fn constant(&self, value: f64, scale: f64, moduli: usize) -> Result<Plaintext, HeError> {
+        let bits = self.check(1, scale, moduli)?;
+        let rounded = whole(value * scale, bits)?;
+        let degree = self.context.degree();
+        let modulus = |at| self.context.modulus(at);
+        let words = (0..moduli)
+            .flat_map(|at| std::iter::repeat_n(modulus(at).reduce_signed(rounded), degree));
+        let words = words.collect();
         Ok(Plaintext { context: Arc::clone(&self.context), words, moduli, scale })
     }
 
@@ -264,6 +266,19 @@ impl Plaintext {
         };
         (0..degree).map(coefficient).collect()
     }
+}
+
+/// The whole number next to `got`, if it is below half of 2^bits and 2^61.
+fn whole(got: f64, bits: u32) -> Result<i64, HeError> {
+    let rounded = got.round();
+    // What is exact as a 64-bit integer is enough: scales are below 2^60.
+    let limit = 2_f64.powi(i32::try_from(bits.min(62)).unwrap_or(62));
+    if rounded.abs() * 2.0 < limit {
+        #[expect(clippy::cast_possible_truncation, reason = "below 2^61")]
+        return Ok(rounded as i64);
+    }
+    let problem = "coefficients must be finite and below half the moduli and 2^61";
+    Err(HeError::Number { what: "a coefficient", got, problem })
 }
 
 /// The number of smallest magnitude with these digits, modulo the product of all moduli.

@@ -123,6 +123,18 @@ impl Ciphertext {
         Err(HeError::Number { what: "the scale of the product", got, problem })
     }
 
+    /// The same numbers under a scale that differs by the rounding of doubles only.
+    ///
+    /// # Errors
+    /// [`HeError::Scale`] if it differs by more than one part in 2^40.
+    pub fn with_scale(mut self, scale: f64) -> Result<Self, HeError> {
+        if (self.scale / scale - 1.0).abs() < 2_f64.powi(-40) {
+            self.scale = scale;
+            return Ok(self);
+        }
+        Err(HeError::Scale { ours: self.scale, theirs: scale })
+    }
+
     /// The product, number by number: of three polynomials, which [`Ciphertext::relinearise`] takes
     /// back to two. The scale is the product of both.
     ///

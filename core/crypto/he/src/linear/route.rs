@@ -40,7 +40,7 @@ pub struct RouteCost {
 
 impl RouteCost {
     /// In units of about a tenth of a rotation, to which 3 are added for the bytes of its key.
-    const fn weight(self) -> usize {
+    pub(crate) const fn weight(self) -> usize {
         let decomposition = if self.babies > 0 { 6 } else { 0 };
         decomposition + 7 * self.babies + 13 * self.giants + 10 * self.folds + self.products
     }
@@ -79,14 +79,7 @@ impl Route {
         let each = matrix.rows().next_power_of_two() / blocks;
         let fold = each.max(input.run());
         let period = input.period().max(fold);
-        let places: Vec<Vec<usize>> = input
-            .places()
-            .into_iter()
-            .map(|places| {
-                let copies = (0..period).step_by(input.period());
-                copies.flat_map(|from| places.iter().map(move |place| from + place)).collect()
-            })
-            .collect();
+        let places: Vec<_> = input.places().iter().map(|it| copies(it, input, period)).collect();
         let mut diagonals = Diagonals::new();
         for block in 0..blocks {
             for unit in 0..fold {
@@ -95,7 +88,7 @@ impl Route {
                 for (weight, places) in
                     weights.iter().zip(&places).filter(|(weight, _)| **weight != 0.0)
                 {
-                    let (shift, place) = nearest(places, unit, fold, input.run());
+                    let (shift, place) = nearest(&places[unit % input.run()], unit, fold);
                     let slot = block * period + (place + period - shift) % period;
                     #[expect(clippy::cast_possible_wrap, reason = "below the number of slots")]
                     let diagonal = diagonals.entry(shift as i64);
@@ -150,12 +143,21 @@ impl Route {
     }
 }
 
-/// The smallest shift modulo `fold` from `unit` to one of `places` that keeps to the place in a run,
-/// and that place.
-fn nearest(places: &[usize], unit: usize, fold: usize, run: usize) -> (usize, usize) {
-    let in_step = places.iter().filter(|place| **place % run == unit % run);
+/// The places of a coordinate within `period`, by their place in a run.
+fn copies(places: &[usize], input: &Layout, period: usize) -> Vec<Vec<usize>> {
+    let mut all = vec![Vec::new(); input.run()];
+    for from in (0..period).step_by(input.period()) {
+        for place in places {
+            all[place % input.run()].push(from + place);
+        }
+    }
+    all
+}
+
+/// The smallest shift modulo `fold` from `unit` to one of `places`, and that place.
+fn nearest(places: &[usize], unit: usize, fold: usize) -> (usize, usize) {
     let shift = |place: &usize| ((*place + fold - unit) % fold, *place);
-    in_step.map(shift).min().unwrap_or_default()
+    places.iter().map(shift).min().unwrap_or_default()
 }
 
 /// Splits shifts into giant and baby steps, by the modulus that leaves the fewest rotations.

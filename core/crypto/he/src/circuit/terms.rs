@@ -1,0 +1,131 @@
+//! What the user of a circuit is told.
+
+use std::sync::Arc;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use nexus_types::{Canonical, CryptoRng};
+
+use super::EvaluationKeys;
+use crate::{
+    Ciphertext, Context, Encoder, HeError, Layout, Parameters, Plaintext, Scheme, SecretKey,
+};
+
+/// The most rotations that a circuit may ask keys for.
+pub(super) const MAX_ROTATIONS: usize = 256;
+
+/// All that the holder of a key must know of a circuit to use it. Nothing of it is secret, and nothing
+/// in it tells of weights but their number.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Terms {
+    /// N.
+    pub degree: u32,
+    /// The primes, the one for keys last.
+    pub moduli: Vec<u64>,
+    /// Scale of the input.
+    pub scale: f64,
+    /// Numbers of the input.
+    pub inputs: u32,
+    /// Slots in a row for each of them.
+    pub run: u32,
+    /// Rotations that keys are needed for, ascending.
+    pub rotations: Vec<i32>,
+    /// Whether a key for products is needed.
+    pub relinearise: bool,
+    /// The slot of each number of the answer.
+    pub outputs: Vec<u32>,
+    /// Moduli of the answer.
+    pub left: u8,
+}
+
+impl Canonical for Terms {
+    const DOMAIN: &'static str = "nexus/he/terms";
+    const VERSION: u8 = 1;
+    const MAX_BYTES: usize = 1 << 18;
+}
+
+impl Terms {
+    /// The tables of its parameters, after a look at everything.
+    ///
+    /// # Errors
+    /// [`HeError`] naming what is wrong.
+    pub fn context(&self) -> Result<Arc<Context>, HeError> {
+        let degree = self.degree as usize;
+        let parameters = Parameters::new(Scheme::Ckks, degree, &self.moduli, None)?;
+        let (slots, top) = (degree / 2, parameters.top());
+        if !(self.scale.is_normal() && self.scale >= 1.0) {
+            let problem = "it must be a normal number from 1";
+            return Err(HeError::Number { what: "the scale", got: self.scale, problem });
+        }
+        if self.rotations.len() > MAX_ROTATIONS {
+            return Err(HeError::Values { got: self.rotations.len(), limit: MAX_ROTATIONS });
+        }
+        for step in &self.rotations {
+            if *step == 0 || step.unsigned_abs() as usize >= slots {
+                return Err(HeError::Rotation { got: (*step).into(), limit: slots });
+            }
+        }
+        if self.outputs.is_empty() || self.outputs.len() > slots {
+            return Err(HeError::Values { got: self.outputs.len(), limit: slots });
+        }
+        if let Some(slot) = self.outputs.iter().find(|slot| **slot as usize >= slots) {
+            return Err(HeError::Values { got: *slot as usize, limit: slots });
+        }
+        if !(1..=top).contains(&usize::from(self.left)) {
+            let (got, needed) = (self.left.into(), top);
+            return Err(HeError::Level { what: "the answer", got, needed });
+        }
+        self.layout()?;
+        Context::new(parameters)
+    }
+
+    /// Where the numbers of the input are.
+    ///
+    /// # Errors
+    /// As [`Layout::runs`].
+    pub fn layout(&self) -> Result<Layout, HeError> {
+        Layout::runs(self.inputs as usize, self.run as usize, self.degree as usize / 2)
+    }
+
+    /// The input as a plaintext.
+    ///
+    /// # Errors
+    /// [`HeError::Width`], and as [`Encoder::encode`].
+    pub fn pack(&self, encoder: &Encoder, values: &[f64]) -> Result<Plaintext, HeError> {
+        encoder.encode(&self.layout()?.pack(values, encoder.slots())?, self.scale)
+    }
+
+    /// The answer, from the slots of a decrypted one.
+    pub fn unpack(&self, slots: &[f64]) -> Vec<f64> {
+        self.outputs.iter().filter_map(|slot| slots.get(*slot as usize).copied()).collect()
+    }
+
+    /// The keys that it asks for.
+    ///
+    /// # Errors
+    /// [`HeError::OtherParameters`], and as [`SecretKey::rotations`].
+    pub fn keys(
+        &self,
+        secret: &SecretKey,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<EvaluationKeys, HeError> {
+        let steps: Vec<i64> = self.rotations.iter().map(|step| (*step).into()).collect();
+        let relinearise = self.relinearise.then(|| secret.relinearisation(rng)).transpose()?;
+        Ok(EvaluationKeys { relinearise, rotate: secret.rotations(&steps, rng)? })
+    }
+
+    /// Whether a ciphertext is an input.
+    ///
+    /// # Errors
+    /// [`HeError::Size`], [`HeError::Level`], [`HeError::Scale`].
+    pub fn check(&self, input: &Ciphertext) -> Result<(), HeError> {
+        if input.size() != 2 {
+            return Err(HeError::Size { what: "an input", got: input.size(), needed: 2 });
+        }
+        let needed = self.moduli.len().saturating_sub(1).max(1);
+        if input.moduli() != needed {
+            return Err(HeError::Level { what: "the input", got: input.moduli(), needed });
+        }
+        let same = input.scale().to_bits() == self.scale.to_bits();
+        if same { Ok(()) } else { Err(HeError::Scale { ours: self.scale, theirs: input.scale() }) }
+    }
+}

@@ -1,0 +1,139 @@
+use proptest::prelude::*;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use super::*;
+use crate::{Encoder, SecretKey};
+use nexus_types::Canonical;
+
+fn numbers(rng: &mut ChaCha12Rng, count: usize, size: f64) -> Vec<f64> {
+    (0..count).map(|_| size * (f64::from(rng.next_u32()) / 2_147_483_648.0 - 1.0)).collect()
+}
+
+fn layer(rng: &mut ChaCha12Rng, rows: usize, columns: usize) -> Stage {
+    let size = (3.0 / columns as f64).sqrt();
+    let matrix = Matrix::new(columns, numbers(rng, rows * columns, size)).unwrap();
+    Stage::Affine(Affine::new(matrix, numbers(rng, rows, 0.5)).unwrap())
+}
+
+fn polynomial(coefficients: &[f64]) -> Stage {
+    Stage::Polynomial(Polynomial::new(coefficients.to_vec()).unwrap())
+}
+
+/// The largest distance between what is computed under encryption and in the clear.
+fn distance(stages: &[Stage], rng: &mut ChaCha12Rng) -> f64 {
+    let plan = Plan::new(stages, &Limits::default()).unwrap();
+    let program = plan.prepare().unwrap();
+    let terms = Terms::decode(&program.terms().encode().unwrap()).unwrap();
+    let context = terms.context().unwrap();
+    let (encoder, secret) = (Encoder::new(&context).unwrap(), SecretKey::generate(&context, rng));
+    let keys = terms.keys(&secret, rng).unwrap();
+    let input = numbers(rng, terms.inputs as usize, 1.0);
+    let sealed = secret.encrypt(&terms.pack(&encoder, &input).unwrap(), rng).unwrap();
+    let answer = program.run(&sealed, &keys, rng).unwrap();
+    assert_eq!(answer.moduli(), usize::from(terms.left));
+    let slots = encoder.decode(&secret.decrypt(&answer).unwrap()).unwrap();
+    let expected = in_the_clear(stages, &input);
+    let pairs = terms.unpack(&slots).into_iter().zip(expected);
+    pairs.map(|(got, expected)| (got - expected).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn the_answer_is_that_in_the_clear() {
+    let rng = &mut ChaCha12Rng::seed_from_u64(10);
+    let square = polynomial(&[0.0, 0.0, 1.0]);
+    let cubic = polynomial(&[0.1, 0.9, 0.0, -0.2]);
+    let circuits = [
+        vec![layer(rng, 1, 30)],
+        vec![layer(rng, 64, 784), square.clone(), layer(rng, 10, 64)],
+        vec![layer(rng, 64, 64), cubic.clone(), layer(rng, 10, 64)],
+        vec![layer(rng, 24, 50), polynomial(&[0.3, 0.5, -0.2]), layer(rng, 3, 24)],
+        vec![layer(rng, 32, 8), cubic, layer(rng, 16, 32), square, layer(rng, 2, 16)],
+    ];
+    for (at, stages) in circuits.iter().enumerate() {
+        let got = distance(stages, rng);
+        assert!(got < 2e-4, "circuit {at}: {got}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_it_is_made() {
+    let rng = &mut ChaCha12Rng::seed_from_u64(11);
+    let plan = |stages: &[Stage]| Plan::new(stages, &Limits::default()).map(|_| ());
+    assert_eq!(plan(&[]), Err(PlanError::Empty));
+    let wrong = [layer(rng, 4, 5), layer(rng, 3, 5)];
+    assert_eq!(plan(&wrong), Err(PlanError::Width { stage: 1, got: 4, needed: 5 }));
+    let deep: Vec<Stage> = (0..40).map(|_| layer(rng, 2, 2)).collect();
+    assert!(matches!(plan(&deep), Err(PlanError::Deep { depth: 40, .. })));
+    let limits = Limits { key_bytes: 1000, ..Limits::default() };
+    let small = Plan::new(&[layer(rng, 4, 5)], &limits).map(|_| ());
+    assert!(matches!(small, Err(PlanError::Large { limit: 1000, .. })));
+}
+
+#[test]
+fn an_input_that_is_none_is_refused() {
+    let rng = &mut ChaCha12Rng::seed_from_u64(12);
+    let plan = Plan::new(&[layer(rng, 4, 5)], &Limits::default()).unwrap();
+    let program = plan.prepare().unwrap();
+    let terms = program.terms();
+    let secret = SecretKey::generate(program.context(), rng);
+    let encoder = Encoder::new(program.context()).unwrap();
+    let keys = terms.keys(&secret, rng).unwrap();
+    let sealed = secret.encrypt(&terms.pack(&encoder, &[0.5; 5]).unwrap(), rng).unwrap();
+    let low = sealed.clone().drop_to(1).unwrap();
+    assert!(matches!(program.run(&low, &keys, rng), Err(HeError::Level { .. })));
+    let large = sealed.multiply(&sealed).unwrap();
+    assert!(matches!(program.run(&large, &keys, rng), Err(HeError::Size { .. })));
+    let none = EvaluationKeys { relinearise: None, rotate: secret.rotations(&[], rng).unwrap() };
+    assert!(matches!(program.run(&sealed, &none, rng), Err(HeError::NoKey { .. })));
+    assert!(terms.pack(&encoder, &[0.5; 4]).is_err());
+}
+
+#[test]
+fn slots_that_are_not_asked_for_tell_nothing_of_the_sums() {
+    let rng = &mut ChaCha12Rng::seed_from_u64(13);
+    let stages = [layer(rng, 8, 16), polynomial(&[0.0, 0.0, 1.0]), layer(rng, 5, 8)];
+    let plan = Plan::new(&stages, &Limits::default()).unwrap();
+    assert!(plan.residue);
+    let mut program = plan.prepare().unwrap();
+    let terms = program.terms().clone();
+    let secret = SecretKey::generate(program.context(), rng);
+    let encoder = Encoder::new(program.context()).unwrap();
+    let keys = terms.keys(&secret, rng).unwrap();
+    let sealed = secret.encrypt(&terms.pack(&encoder, &[0.5; 16]).unwrap(), rng).unwrap();
+    let mut spread = |program: &Program| {
+        let answers = [(); 2].map(|()| program.run(&sealed, &keys, rng).unwrap());
+        let [a, b] = answers.map(|it| encoder.decode(&secret.decrypt(&it).unwrap()).unwrap());
+        let hidden = |slot: &usize| !terms.outputs.iter().any(|it| *it as usize == *slot);
+        let distances = (0..encoder.slots()).filter(hidden).map(|slot| (a[slot] - b[slot]).abs());
+        distances.fold(f64::INFINITY, f64::min)
+    };
+    // Two answers to one question differ wherever nothing was asked.
+    assert!(spread(&program) > 0.0);
+    program.residue = false;
+    assert!(spread(&program) < 1e-9);
+}
+
+proptest! {
+    #[test]
+    fn hostile_terms_are_refused_or_canonical(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(terms) = Terms::decode(&bytes) {
+            prop_assert_eq!(terms.encode().unwrap(), bytes);
+            let _ = terms.context();
+        }
+    }
+
+    #[test]
+    fn altered_terms_are_refused_or_sound(at in 0usize..120, flip in 1u8..) {
+        let rng = &mut ChaCha12Rng::seed_from_u64(14);
+        let plan = Plan::new(&[layer(rng, 4, 5)], &Limits::default()).unwrap();
+        let mut bytes = plan.terms().encode().unwrap();
+        let at = at % bytes.len();
+        bytes[at] ^= flip;
+        if let Ok(terms) = Terms::decode(&bytes)
+            && let Ok(context) = terms.context()
+        {
+            prop_assert!(context.degree() <= 32_768 && terms.outputs.len() <= context.degree());
+        }
+    }
+}
