@@ -7,8 +7,9 @@ use nexus_types::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::context::Context;
-use crate::sample::{errors, ternary, uniform};
-use crate::{Ciphertext, HeError, Plaintext};
+use crate::sample::{errors, seed, ternary};
+use crate::seal::Seed;
+use crate::{Ciphertext, HeError, Plaintext, SeededCiphertext};
 
 /// The secret s: coefficients −1, 0 and 1.
 #[expect(missing_debug_implementations, reason = "it must not be printed")]
@@ -23,6 +24,8 @@ pub struct SecretKey {
 pub struct PublicKey {
     context: Arc<Context>,
     pair: [Vec<u64>; 2],
+    /// What the second polynomial grows from, if it is known.
+    seed: Option<Seed>,
 }
 
 /// A key that turns what is under another secret into what is under s: for each data modulus a pair
@@ -31,6 +34,8 @@ pub struct PublicKey {
 pub struct SwitchingKey {
     context: Arc<Context>,
     digits: Vec<[Vec<u64>; 2]>,
+    /// What the second polynomials grow from, where it is known.
+    seeds: Vec<Option<Seed>>,
 }
 
 /// A key that takes products back to two polynomials.
@@ -58,9 +63,9 @@ impl SecretKey {
     }
 
     /// (−(a s + e), a) for the first `moduli` moduli: an encryption of 0.
-    fn zero(&self, moduli: usize, rng: &mut dyn CryptoRng) -> [Vec<u64>; 2] {
-        let context = &self.context;
-        let a = uniform(context, moduli, rng);
+    fn zero(&self, moduli: usize, rng: &mut dyn CryptoRng) -> ([Vec<u64>; 2], Seed) {
+        let (context, seed) = (&self.context, seed(rng));
+        let a = seed.expand(&context.parameters().moduli()[..moduli], context.degree());
         let mut b = Zeroizing::new(context.lift(&errors(context.degree(), rng), moduli));
         let (degree, mut b_words) = (context.degree(), std::mem::take(&mut *b));
         let limbs = a.chunks_exact(degree).zip(self.words.chunks_exact(degree));
@@ -68,13 +73,22 @@ impl SecretKey {
             transform.modulus().mul_add(b, a, s);
             transform.modulus().neg_assign(b);
         }
-        [b_words, a]
+        ([b_words, a], seed)
+    }
+
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// The key of these words, which are those of one ternary polynomial.
+    pub(crate) fn of(context: &Arc<Context>, words: Zeroizing<Vec<u64>>) -> Self {
+        Self { context: Arc::clone(context), words }
     }
 
     /// A key for anyone to encrypt with.
     pub fn public(&self, rng: &mut dyn CryptoRng) -> PublicKey {
-        let pair = self.zero(self.context.parameters().moduli().len(), rng);
-        PublicKey { context: Arc::clone(&self.context), pair }
+        let (pair, seed) = self.zero(self.context.parameters().moduli().len(), rng);
+        PublicKey { context: Arc::clone(&self.context), pair, seed: Some(seed) }
     }
 
     /// A key for what is under `other`, over all moduli and transformed.
@@ -87,17 +101,17 @@ impl SecretKey {
             most: crate::MAX_MODULI,
         })?;
         let digit = |at: usize| {
-            let [mut b, a] = self.zero(count, rng);
+            let ([mut b, a], seed) = self.zero(count, rng);
             let modulus = context.modulus(at);
             let factor = modulus.reduce(context.modulus(special).value());
             let limb = at * degree..(at + 1) * degree;
             let mut scaled = Zeroizing::new(other[limb.clone()].to_vec());
             modulus.scale(&mut scaled, factor);
             modulus.add_assign(&mut b[limb], &scaled);
-            [b, a]
+            ([b, a], Some(seed))
         };
-        let digits = (0..special).map(digit).collect();
-        Ok(SwitchingKey { context: Arc::clone(context), digits })
+        let (digits, seeds) = (0..special).map(digit).unzip();
+        Ok(SwitchingKey { context: Arc::clone(context), digits, seeds })
     }
 
     /// A key that takes products of two ciphertexts back to two polynomials.
@@ -147,10 +161,23 @@ impl SecretKey {
         plain: &Plaintext,
         rng: &mut dyn CryptoRng,
     ) -> Result<Ciphertext, HeError> {
+        self.encrypt_seeded(plain, rng).map(Ciphertext::from)
+    }
+
+    /// Encrypts, and keeps the seed that half of the ciphertext grows from: it is sent in its place.
+    ///
+    /// # Errors
+    /// [`HeError::OtherParameters`].
+    pub fn encrypt_seeded(
+        &self,
+        plain: &Plaintext,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<SeededCiphertext, HeError> {
         plain.context.same(&self.context)?;
-        let [mut b, a] = self.zero(plain.moduli, rng);
+        let ([mut b, a], seed) = self.zero(plain.moduli, rng);
         add(&self.context, &mut b, &plain.words);
-        Ok(Ciphertext::new(&self.context, vec![b, a], plain.moduli, plain.scale))
+        let ciphertext = Ciphertext::new(&self.context, vec![b, a], plain.moduli, plain.scale);
+        Ok(SeededCiphertext { ciphertext, seed })
     }
 
     /// Decrypts. What comes out of CKKS belongs to whoever has the key and to nobody else: its noise tells
@@ -189,6 +216,18 @@ fn add(context: &Context, sum: &mut [u64], other: &[u64]) {
 }
 
 impl PublicKey {
+    pub(crate) fn of(context: &Arc<Context>, pair: [Vec<u64>; 2], seed: Option<Seed>) -> Self {
+        Self { context: Arc::clone(context), pair, seed }
+    }
+
+    pub(crate) const fn pair(&self) -> &[Vec<u64>; 2] {
+        &self.pair
+    }
+
+    pub(crate) const fn seed(&self) -> Option<Seed> {
+        self.seed
+    }
+
     /// Encrypts: over one more modulus, by which it is divided, so that the error is that of a fresh
     /// ciphertext of the secret key.
     ///
@@ -225,6 +264,14 @@ impl PublicKey {
 }
 
 impl GaloisKeys {
+    pub(crate) fn of(context: &Arc<Context>, keys: BTreeMap<u64, SwitchingKey>) -> Self {
+        Self { context: Arc::clone(context), keys }
+    }
+
+    pub(crate) const fn all(&self) -> &BTreeMap<u64, SwitchingKey> {
+        &self.keys
+    }
+
     pub(crate) fn key(&self, element: u64) -> Result<&SwitchingKey, HeError> {
         self.keys.get(&element).ok_or(HeError::NoKey { element })
     }
@@ -241,6 +288,18 @@ impl GaloisKeys {
 }
 
 impl SwitchingKey {
+    pub(crate) fn of(
+        context: &Arc<Context>,
+        digits: Vec<[Vec<u64>; 2]>,
+        seeds: Vec<Option<Seed>>,
+    ) -> Self {
+        Self { context: Arc::clone(context), digits, seeds }
+    }
+
+    pub(crate) fn seeds(&self) -> &[Option<Seed>] {
+        &self.seeds
+    }
+
     pub(crate) const fn context(&self) -> &Arc<Context> {
         &self.context
     }

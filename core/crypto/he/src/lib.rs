@@ -50,8 +50,9 @@ mod linear;
 mod parameters;
 mod polynomial;
 mod sample;
+pub mod seal;
 
-pub use ckks::{Ciphertext, Complex, Encoder, Plaintext};
+pub use ckks::{Ciphertext, Complex, Encoder, Plaintext, SeededCiphertext};
 pub use context::Context;
 pub use error::HeError;
 pub use keys::{GaloisKeys, PublicKey, RelinearisationKey, SecretKey, SwitchingKey};

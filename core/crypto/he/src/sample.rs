@@ -4,7 +4,7 @@ use nexus_field::mask::{MaskKey, keystream};
 use nexus_types::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::context::Context;
+use crate::seal::{SEED_BYTES, Seed};
 
 /// Bits of a coefficient of the error: 21 pairs, so a deviation of √(21/2) = 3.24.
 const PAIRS: u64 = (1 << 21) - 1;
@@ -34,26 +34,11 @@ pub(crate) fn errors(degree: usize, rng: &mut dyn CryptoRng) -> Zeroizing<Vec<i6
     Zeroizing::new(words(degree, rng).iter().map(of).collect())
 }
 
-/// Uniform residues for the first `moduli` moduli. They are public: their time tells of them.
-pub(crate) fn uniform(context: &Context, moduli: usize, rng: &mut dyn CryptoRng) -> Vec<u64> {
-    let mut all = words(moduli * context.degree(), rng);
-    let mut more = Vec::new().into_iter();
-    for (at, limb) in all.chunks_exact_mut(context.degree()).enumerate() {
-        let modulus = context.modulus(at);
-        // The largest multiple of the modulus that is no word, less one.
-        let limit = u64::MAX - u64::MAX % modulus.value() - 1;
-        for word in limb.iter_mut() {
-            while *word > limit {
-                *word = more.next().unwrap_or_else(|| {
-                    more = std::mem::take(&mut *words(64, rng)).into_iter();
-                    more.next().unwrap_or(u64::MAX)
-                });
-            }
-        }
-        let drawn = limb.to_vec();
-        modulus.reduce_from(limb, &drawn);
-    }
-    std::mem::take(&mut *all)
+/// A fresh seed of uniform residues. It is public.
+pub(crate) fn seed(rng: &mut dyn CryptoRng) -> Seed {
+    let mut bytes = [0; SEED_BYTES];
+    rng.fill_bytes(&mut bytes);
+    Seed::new(bytes)
 }
 
 #[cfg(test)]
@@ -62,7 +47,6 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
 
     use super::*;
-    use crate::Parameters;
 
     #[test]
     fn distributions_have_their_moments() {
@@ -78,17 +62,5 @@ mod tests {
         let (mean, square) = moments(&drawn);
         assert!(mean.abs() < 0.04 && (square - 10.5).abs() < 0.2, "{mean} {square}");
         assert!(drawn.iter().all(|error| error.abs() <= 21));
-    }
-
-    #[test]
-    fn uniform_words_are_residues_of_every_size() {
-        let context = crate::Context::new(Parameters::ckks(8192, &[60, 20, 50]).unwrap()).unwrap();
-        let mut rng = ChaCha12Rng::seed_from_u64(2);
-        let words = uniform(&context, 3, &mut rng);
-        for (at, limb) in words.chunks_exact(8192).enumerate() {
-            let modulus = context.modulus(at).value();
-            let mean = limb.iter().map(|word| *word as f64 / modulus as f64).sum::<f64>() / 8192.0;
-            assert!(limb.iter().all(|word| *word < modulus) && (mean - 0.5).abs() < 0.02);
-        }
     }
 }

@@ -9,6 +9,7 @@ pub use encoder::{Complex, Encoder};
 use std::sync::Arc;
 
 use crate::context::Context;
+use crate::seal::Seed;
 
 /// A polynomial, transformed, for the first moduli; its numbers are multiplied by a scale.
 #[derive(Clone, Debug)]
@@ -27,6 +28,31 @@ pub struct Ciphertext {
     pub(crate) polynomials: Vec<Vec<u64>>,
     pub(crate) moduli: usize,
     pub(crate) scale: f64,
+}
+
+/// A fresh ciphertext of two polynomials, of which the second grows from a seed.
+#[derive(Clone, Debug)]
+pub struct SeededCiphertext {
+    pub(crate) ciphertext: Ciphertext,
+    pub(crate) seed: Seed,
+}
+
+impl SeededCiphertext {
+    /// The ciphertext.
+    pub const fn ciphertext(&self) -> &Ciphertext {
+        &self.ciphertext
+    }
+
+    /// The seed.
+    pub const fn seed(&self) -> Seed {
+        self.seed
+    }
+}
+
+impl From<SeededCiphertext> for Ciphertext {
+    fn from(seeded: SeededCiphertext) -> Self {
+        seeded.ciphertext
+    }
 }
 
 impl Plaintext {
