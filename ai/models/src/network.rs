@@ -175,6 +175,45 @@ impl<T: Real> Network<T> {
         Ok(self.logits(workspace))
     }
 
+    /// Values of one example before layer `layer` of the specification; those of the output if there are
+    /// no more layers.
+    pub fn width_before(&self, layer: usize) -> usize {
+        let before = self.steps.iter().take_while(|step| step.index < layer).last();
+        before.map_or(self.inputs, |step| step.outputs)
+    }
+
+    /// Sends a batch through some layers of the specification only, which do not train: `input` is
+    /// `examples` rows of [`Network::width_before`] the first of them.
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    pub fn through(
+        &self,
+        layers: Range<usize>,
+        parameters: &[T],
+        input: &[T],
+        examples: usize,
+    ) -> Result<Vec<T>, ModelError> {
+        self.check_parameters(parameters.len())?;
+        let width = self.width_before(layers.start);
+        if Some(input.len()) != examples.checked_mul(width) {
+            return Err(ModelError::Input { got: input.len(), examples, width });
+        }
+        let mut values = input.to_vec();
+        for step in self.steps.iter().filter(|step| layers.contains(&step.index)) {
+            if step.index == 0 {
+                self.check_input(&values)?;
+            }
+            let batch = Batch { input: &values, examples, mode: Mode::Eval };
+            let mut output = vec![T::ZERO; examples * step.outputs];
+            let (mut kept, mut scratch) = (Kept::default(), Scratch::default());
+            let own = &parameters[step.range.clone()];
+            step.layer.forward(own, batch, &mut output, &mut kept, &mut scratch);
+            values = output;
+        }
+        Ok(values)
+    }
+
     /// The loss of each example of the batch that was sent forward.
     ///
     /// # Errors

@@ -1,0 +1,327 @@
+//! Models as circuits.
+
+use std::ops::Range;
+
+use nexus_he::circuit::{Affine, Limits, Plan, Stage, in_the_clear};
+use nexus_he::{Matrix, Polynomial};
+use nexus_models::{LayerSpec, Network, Real};
+use serde::{Deserialize, Serialize};
+
+use crate::InferenceError;
+use crate::task::argmax;
+
+/// The most numbers of one matrix.
+const MAX_CELLS: usize = 1 << 26;
+/// Examples that are sent through a layer at once.
+const EXAMPLES: usize = 256;
+/// How much further than any measured number an approximation reaches.
+const MARGIN: f64 = 1.2;
+/// The least range of an approximation.
+const LEAST_RANGE: f64 = 0.25;
+/// Degrees that are tried: the largest of each depth.
+const DEGREES: [usize; 3] = [3, 7, 15];
+/// Share of rows whose answer must stay the same for a degree to be enough.
+const ENOUGH: f64 = 0.998;
+
+/// A function between layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// max(x, 0).
+    Relu,
+    /// x Φ(x), by its tanh approximation.
+    Gelu,
+    /// tanh x.
+    Tanh,
+}
+
+impl Activation {
+    /// Its value.
+    pub fn at(self, x: f64) -> f64 {
+        match self {
+            Self::Relu => x.max(0.0),
+            Self::Gelu => {
+                let inner =
+                    (2.0 / std::f64::consts::PI).sqrt() * 0.044_715_f64.mul_add(x.powi(3), x);
+                0.5 * x * (1.0 + inner.tanh())
+            }
+            Self::Tanh => x.tanh(),
+        }
+    }
+}
+
+/// What an activation is replaced by: the polynomial of a degree that is nearest to it on
+/// [−range, range].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approximation {
+    /// The activation's place in the specification.
+    pub layer: usize,
+    /// The activation.
+    pub function: Activation,
+    /// The largest magnitude that it is made for.
+    pub range: f64,
+    /// The degree.
+    pub degree: usize,
+}
+
+/// What was measured on rows that the model's owner has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// What replaces each activation.
+    pub approximations: Vec<Approximation>,
+    /// Rows that were measured.
+    pub rows: usize,
+    /// Share of them with the same answer as before.
+    pub agreement: f64,
+}
+
+/// A part of a network.
+enum Piece {
+    /// Layers that together are Wx + b.
+    Affine(Range<usize>),
+    /// An activation.
+    Activation(usize, Activation),
+}
+
+/// A model as a circuit.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    stages: Vec<Stage>,
+    /// The largest distance of each approximation from its activation, within its range.
+    distances: Vec<f64>,
+}
+
+impl Compiled {
+    /// The circuit of a model with these approximations.
+    ///
+    /// # Errors
+    /// [`InferenceError`] naming the layer that has no encrypted form, or the approximation that is none.
+    pub fn new(
+        network: &Network<f64>,
+        parameters: &[f64],
+        approximations: &[Approximation],
+    ) -> Result<Self, InferenceError> {
+        let pieces = pieces(network)?;
+        let activations = pieces.iter().filter(|it| matches!(it, Piece::Activation(..))).count();
+        if activations != approximations.len() {
+            let got = approximations.len();
+            return Err(InferenceError::Approximations { activations, got });
+        }
+        let mut approximations = approximations.iter();
+        let (mut stages, mut distances) = (Vec::<Stage>::new(), Vec::new());
+        for piece in pieces {
+            match piece {
+                Piece::Affine(layers) => stages.push(affine(network, parameters, layers)?),
+                Piece::Activation(layer, function) => {
+                    let Some(it) = approximations.next() else { break };
+                    let (polynomial, distance) = fit(layer, function, it)?;
+                    shrink(&mut stages, network.width_before(layer), 1.0 / it.range)?;
+                    stages.push(Stage::Polynomial(polynomial));
+                    distances.push(distance);
+                }
+            }
+        }
+        Ok(Self { stages, distances })
+    }
+
+    /// The circuit with the smallest degree that leaves the answers on `rows` as they are, or else
+    /// changes the fewest. `rows` are as the model sees them, one after the other, and stay here.
+    ///
+    /// # Errors
+    /// As [`Compiled::new`]; [`InferenceError::Plan`] if no degree fits; [`InferenceError::NoRows`].
+    pub fn calibrated(
+        network: &Network<f64>,
+        parameters: &[f64],
+        rows: &[f32],
+    ) -> Result<(Self, Calibration), InferenceError> {
+        let rows: Vec<f64> = rows.iter().map(|value| f64::from(*value)).collect();
+        let count = rows.len() / network.inputs();
+        if count == 0 {
+            return Err(InferenceError::NoRows);
+        }
+        let layers = 0..network.spec().layers.len();
+        let expected = network.through(layers, parameters, &rows, count)?;
+        let ranges = ranges(network, parameters, &rows, count)?;
+        let mut best: Option<(Self, Calibration)> = None;
+        let mut problem = None;
+        for degree in DEGREES {
+            let with = |(layer, function, range): &(usize, Activation, f64)| Approximation {
+                layer: *layer,
+                function: *function,
+                range: *range,
+                degree,
+            };
+            let approximations: Vec<_> = ranges.iter().map(with).collect();
+            let compiled = Self::new(network, parameters, &approximations)?;
+            if let Err(error) = Plan::new(&compiled.stages, &Limits::default()) {
+                problem.get_or_insert(error);
+                break;
+            }
+            let agreement = compiled.agreement(&rows, &expected, count);
+            if best.as_ref().is_none_or(|(_, known)| known.agreement < agreement) {
+                best = Some((compiled, Calibration { approximations, rows: count, agreement }));
+            }
+            if agreement >= ENOUGH || ranges.is_empty() {
+                break;
+            }
+        }
+        best.ok_or_else(|| problem.map_or(InferenceError::NoRows, InferenceError::from))
+    }
+
+    /// Share of rows on which circuit and network agree.
+    fn agreement(&self, rows: &[f64], expected: &[f64], count: usize) -> f64 {
+        let (inputs, outputs) = (rows.len() / count, expected.len() / count);
+        let pairs = rows.chunks_exact(inputs).zip(expected.chunks_exact(outputs));
+        let agree = |(row, expected): &(&[f64], &[f64])| {
+            let got = in_the_clear(&self.stages, row);
+            match *expected {
+                // Of one number, the sign is the answer, or a hundredth is small enough.
+                [expected] => (got[0] - expected).abs() < 0.01 * expected.abs().max(1.0),
+                _ => argmax(&got) == argmax(expected),
+            }
+        };
+        pairs.filter(agree).count() as f64 / count as f64
+    }
+
+    /// The stages of the circuit.
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// The largest distance of each approximation from its activation, within its range.
+    pub fn distances(&self) -> &[f64] {
+        &self.distances
+    }
+
+    /// The plan of the circuit.
+    ///
+    /// # Errors
+    /// [`InferenceError::Plan`].
+    pub fn plan(&self, limits: &Limits) -> Result<Plan, InferenceError> {
+        Ok(Plan::new(&self.stages, limits)?)
+    }
+}
+
+/// Cuts a network at its activations.
+fn pieces<T: Real>(network: &Network<T>) -> Result<Vec<Piece>, InferenceError> {
+    let refuse = |layer, name, instead| Err(InferenceError::Layer { layer, name, instead });
+    let mut pieces = Vec::new();
+    for (layer, spec) in network.spec().layers.iter().enumerate() {
+        let activation = match spec {
+            LayerSpec::Linear { .. }
+            | LayerSpec::Conv2d { .. }
+            | LayerSpec::AvgPool { .. }
+            | LayerSpec::LoraLinear { .. }
+            | LayerSpec::Dropout { .. }
+            | LayerSpec::Flatten
+            | LayerSpec::Rescale { .. } => {
+                match pieces.last_mut() {
+                    Some(Piece::Affine(layers)) => layers.end = layer + 1,
+                    _ => pieces.push(Piece::Affine(layer..layer + 1)),
+                }
+                continue;
+            }
+            LayerSpec::Relu => Activation::Relu,
+            LayerSpec::Gelu => Activation::Gelu,
+            LayerSpec::Tanh => Activation::Tanh,
+            LayerSpec::MaxPool { .. } => return refuse(layer, "max_pool", "use avg_pool"),
+            LayerSpec::LayerNorm { .. } => return refuse(layer, "layer_norm", "use rescale"),
+            LayerSpec::Embedding { .. } => {
+                return refuse(layer, "embedding", "look tokens up before");
+            }
+        };
+        pieces.push(Piece::Activation(layer, activation));
+    }
+    Ok(pieces)
+}
+
+/// Layers as a matrix and a bias: what becomes of 0 and of each unit vector.
+fn affine(
+    network: &Network<f64>,
+    parameters: &[f64],
+    layers: Range<usize>,
+) -> Result<Stage, InferenceError> {
+    let width = network.width_before(layers.start);
+    let rows = network.width_before(layers.end);
+    let got = width.saturating_mul(rows);
+    if got > MAX_CELLS {
+        let (first, last) = (layers.start, layers.end - 1);
+        return Err(InferenceError::Matrix { first, last, got, limit: MAX_CELLS });
+    }
+    let bias = network.through(layers.clone(), parameters, &vec![0.0; width], 1)?;
+    let mut values = vec![0.0; got];
+    for from in (0..width).step_by(EXAMPLES) {
+        let examples = EXAMPLES.min(width - from);
+        let mut units = vec![0.0; examples * width];
+        for (at, unit) in units.chunks_exact_mut(width).enumerate() {
+            unit[from + at] = 1.0;
+        }
+        let images = network.through(layers.clone(), parameters, &units, examples)?;
+        for (at, image) in images.chunks_exact(rows).enumerate() {
+            for (row, (value, bias)) in image.iter().zip(&bias).enumerate() {
+                values[row * width + from + at] = value - bias;
+            }
+        }
+    }
+    Ok(Stage::Affine(Affine::new(Matrix::new(width, values)?, bias)?))
+}
+
+/// The polynomial on [−1, 1] that stands for a function on [−range, range].
+fn fit(
+    layer: usize,
+    function: Activation,
+    it: &Approximation,
+) -> Result<(Polynomial, f64), InferenceError> {
+    let refuse = |what, got, limit| Err(InferenceError::Approximation { layer, what, got, limit });
+    if it.layer != layer || it.function != function {
+        return refuse("the place of its activation", it.layer as f64, "it is another one's");
+    }
+    if !(it.range.is_finite() && it.range > 0.0) {
+        return refuse("the range", it.range, "a positive number is needed");
+    }
+    if !(2..=Polynomial::MAX_DEGREE).contains(&it.degree) {
+        return refuse("the degree", it.degree as f64, "from 2 to 63 are possible");
+    }
+    Ok(Polynomial::minimax(it.degree, |x| function.at(it.range * x))?)
+}
+
+/// Multiplies what the stages give, `width` numbers, by `factor`.
+fn shrink(stages: &mut Vec<Stage>, width: usize, factor: f64) -> Result<(), InferenceError> {
+    let scaled = if let Some(Stage::Affine(last)) = stages.last() {
+        let bias = last.bias().iter().map(|value| value * factor).collect();
+        Affine::new(last.matrix().clone().rows_scaled(|_| factor), bias)?
+    } else {
+        let mut values = vec![0.0; width * width];
+        values.iter_mut().step_by(width + 1).for_each(|value| *value = factor);
+        Affine::new(Matrix::new(width, values)?, vec![0.0; width])?
+    };
+    if matches!(stages.last(), Some(Stage::Affine(_))) {
+        stages.pop();
+    }
+    stages.push(Stage::Affine(scaled));
+    Ok(())
+}
+
+/// How large the numbers before each activation are.
+fn ranges(
+    network: &Network<f64>,
+    parameters: &[f64],
+    rows: &[f64],
+    count: usize,
+) -> Result<Vec<(usize, Activation, f64)>, InferenceError> {
+    let (mut values, mut ranges) = (rows.to_vec(), Vec::new());
+    for piece in pieces(network)? {
+        let layers = match piece {
+            Piece::Affine(layers) => layers,
+            Piece::Activation(layer, function) => {
+                let largest = values.iter().copied().map(f64::abs).fold(0.0, f64::max);
+                ranges.push((layer, function, (MARGIN * largest).max(LEAST_RANGE)));
+                layer..layer + 1
+            }
+        };
+        values = network.through(layers, parameters, &values, count)?;
+    }
+    Ok(ranges)
+}

@@ -1,0 +1,160 @@
+//! Who has the model and no key.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nexus_he::circuit::{EvaluationKeys, Plan, Program};
+use nexus_he::seal::{self, Limits};
+use nexus_he::{Ciphertext, GaloisKeys, RelinearisationKey};
+use nexus_types::{CryptoRng, Digest, ModelHash};
+
+use crate::client::ENCODING;
+use crate::{Description, InferenceError, Task};
+
+/// A model that answers encrypted questions. It can be shared between threads.
+#[derive(Debug)]
+pub struct Server {
+    description: Description,
+    program: Program,
+    wire: seal::Context,
+    key_bytes: usize,
+    question_bytes: usize,
+    keys: Mutex<Cache>,
+}
+
+/// The keys of users, the ones not used for longest giving way.
+#[derive(Debug)]
+struct Cache {
+    entries: BTreeMap<Digest, Entry>,
+    uses: u64,
+    most: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    keys: Arc<EvaluationKeys>,
+    used: u64,
+}
+
+impl Cache {
+    fn get(&mut self, id: &Digest) -> Option<Arc<EvaluationKeys>> {
+        self.uses += 1;
+        let entry = self.entries.get_mut(id)?;
+        entry.used = self.uses;
+        Some(Arc::clone(&entry.keys))
+    }
+
+    fn put(&mut self, id: Digest, keys: EvaluationKeys) {
+        self.uses += 1;
+        self.entries.insert(id, Entry { keys: Arc::new(keys), used: self.uses });
+        while self.entries.len() > self.most {
+            let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.used);
+            let Some(oldest) = oldest.map(|(id, _)| *id) else { break };
+            self.entries.remove(&oldest);
+        }
+    }
+}
+
+impl Server {
+    /// A server of a planned model that keeps the keys of up to `users` users, at least of one.
+    ///
+    /// # Errors
+    /// [`InferenceError`] if the plan cannot be encoded, or does not fit the task.
+    pub fn new(
+        plan: &Plan,
+        model: ModelHash,
+        task: Task,
+        users: usize,
+    ) -> Result<Self, InferenceError> {
+        let description = Description { model, task, terms: plan.terms().clone() };
+        description.check()?;
+        let program = plan.prepare()?;
+        let cost = plan.cost();
+        let limits = Limits { bytes: cost.key_bytes.max(cost.input_bytes) as u64 + (1 << 20) };
+        let wire = seal::Context::of(program.context()).with_limits(limits);
+        let cache = Cache { entries: BTreeMap::new(), uses: 0, most: users.max(1) };
+        Ok(Self {
+            description,
+            program,
+            wire,
+            key_bytes: cost.key_bytes + (1 << 20),
+            question_bytes: cost.input_bytes + (1 << 16),
+            keys: Mutex::new(cache),
+        })
+    }
+
+    /// What users are told.
+    pub const fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// The most bytes that a user's keys take.
+    pub const fn key_bytes(&self) -> usize {
+        self.key_bytes
+    }
+
+    /// The most bytes that a question takes.
+    pub const fn question_bytes(&self) -> usize {
+        self.question_bytes
+    }
+
+    /// How many users' keys are kept.
+    pub fn users(&self) -> usize {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).entries.len()
+    }
+
+    /// Keeps a user's keys, and gives the name that questions then go by: a digest of the bytes.
+    ///
+    /// # Errors
+    /// [`InferenceError`] if they are no keys, or one is missing.
+    pub fn register(&self, bytes: &[u8]) -> Result<Digest, InferenceError> {
+        within("keys", bytes, self.key_bytes)?;
+        let id = Digest::of("nexus/inference/keys", bytes);
+        if self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(&id).is_some() {
+            return Ok(id);
+        }
+        let (tables, terms) = (self.program.context(), &self.description.terms);
+        let (relinearise, bytes) = if terms.relinearise {
+            let (object, rest) = seal::RelinKeys::read_first(bytes, &self.wire)?;
+            (Some(RelinearisationKey::from_seal(tables, object)?), rest)
+        } else {
+            (None, bytes)
+        };
+        let object = seal::GaloisKeys::read(bytes, &self.wire)?;
+        let rotate = GaloisKeys::from_seal(tables, object)?;
+        for step in &terms.rotations {
+            let element = tables.rotation((*step).into())?;
+            if !rotate.elements().any(|known| known == element) {
+                return Err(InferenceError::MissingKey { step: *step });
+            }
+        }
+        let keys = EvaluationKeys { relinearise, rotate };
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).put(id, keys);
+        Ok(id)
+    }
+
+    /// The answer to a question under the keys of this name: SEAL's `Ciphertext`. `rng` must be the
+    /// operating system's.
+    ///
+    /// # Errors
+    /// [`InferenceError::UnknownKeys`]; [`InferenceError`] if it is no question.
+    pub fn answer(
+        &self,
+        keys: Digest,
+        question: &[u8],
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Vec<u8>, InferenceError> {
+        within("a question", question, self.question_bytes)?;
+        let found = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(&keys);
+        let keys = found.ok_or(InferenceError::UnknownKeys { id: keys })?;
+        let object = seal::Ciphertext::read(question, &self.wire)?;
+        let question = Ciphertext::from_seal(self.program.context(), object)?;
+        let answer = self.program.run(&question, &keys, rng)?;
+        Ok(answer.to_seal(&self.wire)?.write(&self.wire, ENCODING)?)
+    }
+}
+
+fn within(what: &'static str, bytes: &[u8], limit: usize) -> Result<(), InferenceError> {
+    let got = bytes.len();
+    if got > limit { Err(InferenceError::Bytes { what, got, limit }) } else { Ok(()) }
+}

@@ -1,0 +1,101 @@
+//! What a model's numbers mean.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use nexus_he::circuit::Terms;
+use nexus_types::{Canonical, ModelHash};
+use serde::Serialize;
+
+use crate::InferenceError;
+
+/// What a model tells.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Task {
+    /// One of several classes, one number each.
+    Classes(Vec<String>),
+    /// The second of two classes or not: one number.
+    TwoClasses([String; 2]),
+    /// A number.
+    Value,
+}
+
+/// What one row is said to be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Prediction {
+    /// The class, for a model of classes.
+    pub class: Option<String>,
+    /// How likely it is, by the model.
+    pub probability: Option<f64>,
+    /// The numbers that the model gave.
+    pub outputs: Vec<f64>,
+}
+
+impl Task {
+    /// Numbers that a model gives.
+    pub const fn outputs(&self) -> usize {
+        match self {
+            Self::Classes(names) => names.len(),
+            Self::TwoClasses(_) | Self::Value => 1,
+        }
+    }
+
+    /// What the numbers of a model say.
+    ///
+    /// # Errors
+    /// [`InferenceError::Outputs`] unless there are as many as the task has.
+    pub fn predict(&self, outputs: Vec<f64>) -> Result<Prediction, InferenceError> {
+        if outputs.len() != self.outputs() {
+            let (got, needed) = (outputs.len(), self.outputs());
+            return Err(InferenceError::Outputs { got, needed });
+        }
+        let (class, probability) = match self {
+            Self::Classes(names) => {
+                let at = argmax(&outputs);
+                let sum: f64 = outputs.iter().map(|it| (it - outputs[at]).exp()).sum();
+                (names.get(at).cloned(), Some(1.0 / sum))
+            }
+            Self::TwoClasses(names) => {
+                let yes = outputs[0] > 0.0;
+                (
+                    Some(names[usize::from(yes)].clone()),
+                    Some(1.0 / (1.0 + (-outputs[0].abs()).exp())),
+                )
+            }
+            Self::Value => (None, None),
+        };
+        Ok(Prediction { class, probability, outputs })
+    }
+}
+
+/// The place of the largest number, the first of equals.
+pub(crate) fn argmax(values: &[f64]) -> usize {
+    let better = |best: usize, at: usize| if values[at] > values[best] { at } else { best };
+    (1..values.len()).fold(0, better)
+}
+
+/// What a server tells its users of a model.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Description {
+    /// The model's specification.
+    pub model: ModelHash,
+    /// What its numbers mean.
+    pub task: Task,
+    /// Parameters, layouts and keys.
+    pub terms: Terms,
+}
+
+impl Canonical for Description {
+    const DOMAIN: &'static str = "nexus/inference/description";
+    const VERSION: u8 = 1;
+    const MAX_BYTES: usize = 1 << 20;
+}
+
+impl Description {
+    /// Whether its parts fit each other.
+    ///
+    /// # Errors
+    /// [`InferenceError::Outputs`].
+    pub fn check(&self) -> Result<(), InferenceError> {
+        let (got, needed) = (self.terms.outputs.len(), self.task.outputs());
+        if got == needed { Ok(()) } else { Err(InferenceError::Outputs { got, needed }) }
+    }
+}

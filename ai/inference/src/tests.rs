@@ -1,0 +1,149 @@
+use nexus_he::circuit::Limits;
+use nexus_models::{LayerSpec, Loss, ModelSpec, Network};
+use nexus_types::{Canonical, Digest, Seed};
+use proptest::prelude::*;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use super::*;
+
+fn rows(count: usize, seed: u64) -> Vec<f32> {
+    let mut rng = ChaCha12Rng::seed_from_u64(seed);
+    (0..count).map(|_| f32::from(u16::try_from(rng.next_u32() >> 16).unwrap()) / 65_536.0).collect()
+}
+
+fn spec(input: &[usize], layers: Vec<LayerSpec>) -> ModelSpec {
+    ModelSpec { version: 1, input: input.to_vec(), layers, loss: Loss::SoftmaxCrossEntropy }
+}
+
+fn linear(outputs: usize) -> LayerSpec {
+    LayerSpec::Linear { outputs, bias: true }
+}
+
+fn classes(count: usize) -> Task {
+    Task::Classes((0..count).map(|class| class.to_string()).collect())
+}
+
+fn server(spec: &ModelSpec, users: usize) -> (Server, Network<f64>, Vec<f64>) {
+    let network = Network::<f64>::new(spec).unwrap();
+    let weights = network.initial(&Seed::from_number(3));
+    let rows = rows(200 * network.inputs(), 4);
+    let (compiled, _) = Compiled::calibrated(&network, &weights, &rows).unwrap();
+    let plan = compiled.plan(&Limits::default()).unwrap();
+    let task = classes(network.outputs());
+    (Server::new(&plan, network.hash(), task, users).unwrap(), network, weights)
+}
+
+#[test]
+fn models_answer_as_in_the_clear() {
+    let mut rng = ChaCha12Rng::seed_from_u64(5);
+    let conv = LayerSpec::Conv2d { channels: 4, kernel: 3, stride: 1, padding: 1 };
+    let pool = LayerSpec::AvgPool { kernel: 2, stride: 2 };
+    let specs = [
+        ModelSpec::softmax(30, 2),
+        spec(
+            &[64],
+            vec![
+                LayerSpec::Rescale { centre: 0.3, factor: 3.0 },
+                linear(24),
+                LayerSpec::Tanh,
+                linear(10),
+            ],
+        ),
+        ModelSpec::mlp(20, &[16], 3),
+        spec(&[8, 8, 1], vec![conv, LayerSpec::Relu, pool, LayerSpec::Flatten, linear(10)]),
+    ];
+    for spec in specs {
+        let (server, network, weights) = server(&spec, 1);
+        let description = Description::decode(&server.description().encode().unwrap()).unwrap();
+        let client = Client::new(description, &mut rng).unwrap();
+        let keys = server.register(&client.keys(&mut rng).unwrap()).unwrap();
+        let layers = 0..spec.layers.len();
+        for row in rows(2 * network.inputs(), 6).chunks_exact(network.inputs()) {
+            let question = client.question(row, &mut rng).unwrap();
+            let got =
+                client.prediction(&server.answer(keys, &question, &mut rng).unwrap()).unwrap();
+            let wide: Vec<f64> = row.iter().map(|value| f64::from(*value)).collect();
+            let clear = network.through(layers.clone(), &weights, &wide, 1).unwrap();
+            for (got, clear) in got.outputs.iter().zip(clear) {
+                assert!((got - clear).abs() < 0.05, "{:?}: {got} for {clear}", spec.layers);
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_give_way_and_are_missed_by_name() {
+    let mut rng = ChaCha12Rng::seed_from_u64(7);
+    let (server, network, _) = server(&ModelSpec::softmax(5, 2), 1);
+    let client =
+        || Client::new(server.description().clone(), &mut ChaCha12Rng::seed_from_u64(8)).unwrap();
+    let (first, second) = (client(), client());
+    let old = server.register(&first.keys(&mut rng).unwrap()).unwrap();
+    let question = first.question(&rows(network.inputs(), 9), &mut rng).unwrap();
+    server.answer(old, &question, &mut rng).unwrap();
+    server.register(&second.keys(&mut rng).unwrap()).unwrap();
+    assert_eq!(server.users(), 1);
+    let gone = server.answer(old, &question, &mut rng);
+    assert!(matches!(gone, Err(InferenceError::UnknownKeys { id }) if id == old));
+    let never = Digest::of("test", b"");
+    assert!(server.answer(never, &question, &mut rng).is_err());
+}
+
+#[test]
+fn what_has_no_encrypted_form_is_named() {
+    let network = Network::<f64>::new(&ModelSpec::cnn([8, 8, 1], 10)).unwrap();
+    let weights = network.initial(&Seed::from_number(1));
+    let refused = Compiled::calibrated(&network, &weights, &rows(64, 1)).map(|_| ());
+    assert!(matches!(refused, Err(InferenceError::Layer { layer: 2, name: "max_pool", .. })));
+    let network = Network::<f64>::new(&ModelSpec::mlp(4, &[3], 2)).unwrap();
+    let weights = network.initial(&Seed::from_number(1));
+    let none = Compiled::calibrated(&network, &weights, &[]).map(|_| ());
+    assert!(matches!(none, Err(InferenceError::NoRows)));
+    assert!(matches!(
+        Compiled::new(&network, &weights, &[]).map(|_| ()),
+        Err(InferenceError::Approximations { activations: 1, got: 0 })
+    ));
+    let bad = Approximation { layer: 1, function: Activation::Relu, range: f64::NAN, degree: 3 };
+    assert!(Compiled::new(&network, &weights, &[bad]).is_err());
+}
+
+#[test]
+fn tasks_read_numbers() {
+    let got = classes(3).predict(vec![0.0, 2.0, 1.0]).unwrap();
+    assert_eq!(got.class.as_deref(), Some("1"));
+    assert!((got.probability.unwrap() - 0.665_240_955).abs() < 1e-6);
+    let two = Task::TwoClasses(["benign".into(), "malignant".into()]);
+    let got = two.predict(vec![-1.0]).unwrap();
+    assert_eq!(got.class.as_deref(), Some("benign"));
+    assert!((got.probability.unwrap() - 0.731_058_578).abs() < 1e-6);
+    assert!(Task::Value.predict(vec![1.0, 2.0]).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn hostile_messages_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..400), at in any::<usize>(), flip in 1u8..) {
+        let mut rng = ChaCha12Rng::seed_from_u64(10);
+        let (server, network, _) = server(&ModelSpec::softmax(5, 2), 2);
+        let client = Client::new(server.description().clone(), &mut rng).unwrap();
+        prop_assert!(server.register(&bytes).is_err());
+        let mut keys = client.keys(&mut rng).unwrap();
+        let id = server.register(&keys).unwrap();
+        prop_assert!(server.answer(id, &bytes, &mut rng).is_err());
+        prop_assert!(client.prediction(&bytes).is_err());
+        // Altered objects are refused or are others, and nothing panics.
+        let mut question = client.question(&rows(network.inputs(), 1), &mut rng).unwrap();
+        let place = at % question.len();
+        question[place] ^= flip;
+        if let Ok(answer) = server.answer(id, &question, &mut rng) {
+            let _ = client.prediction(&answer);
+        }
+        let place = at % keys.len();
+        keys[place] ^= flip;
+        let _ = server.register(&keys);
+        if let Ok(description) = Description::decode(&bytes) {
+            let _ = Client::new(description, &mut rng);
+        }
+    }
+}
