@@ -44,6 +44,7 @@ mod blake2b;
 pub mod circuit;
 mod ckks;
 mod context;
+mod engine;
 mod error;
 mod keys;
 mod linear;
@@ -54,6 +55,7 @@ pub mod seal;
 
 pub use ckks::{Ciphertext, Complex, Encoder, Plaintext, SeededCiphertext};
 pub use context::Context;
+pub use engine::{Engine, Native, Object};
 pub use error::HeError;
 pub use keys::{GaloisKeys, PublicKey, RelinearisationKey, SecretKey, SwitchingKey};
 pub use linear::{Layout, LinearMap, Matrix, Route, RouteCost};

@@ -1,0 +1,162 @@
+//! Objects of one engine are those of the other, and what both compute from them is equal bit for bit.
+#![cfg(feature = "seal")]
+
+use nexus_he::seal::{Encoding, Mode, Version};
+use nexus_he::{Context, Engine, Native, Object, Parameters};
+use nexus_seal::Seal;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+/// What SEAL 4.0 writes, byte for byte; a later SEAL has another label and is asked for it.
+fn encoding(mode: Mode) -> Encoding {
+    let linked = nexus_seal::Version::linked();
+    Encoding { version: Version { major: linked.major, minor: linked.minor }, mode }
+}
+
+const SETS: [(usize, &[u32], f64); 4] = [
+    (4096, &[40, 20, 40], 1_048_576.0),
+    (8192, &[60, 40, 40, 60], 1_099_511_627_776.0),
+    (8192, &[44, 40, 40, 44], 1_099_511_627_776.0),
+    (16_384, &[60, 40, 40, 40, 40, 40, 40, 40, 60], 1_099_511_627_776.0),
+];
+const STEPS: [i32; 2] = [1, -5];
+
+fn moved<A: Engine, B: Engine, F: Object<A>, T: Object<B>>(
+    from: &A,
+    to: &B,
+    object: &F,
+    mode: Mode,
+) -> Outcome<T> {
+    let bytes = object.write(from, encoding(mode))?;
+    let object = T::read(to, &bytes)?;
+    let again = object.write(to, encoding(Mode::None))?;
+    let plain = F::read(from, &again)?.write(from, encoding(Mode::None))?;
+    assert!(plain == again, "an object changes on its way");
+    Ok(object)
+}
+
+struct Keys<E: Engine> {
+    relinearisation: E::Relinearisation,
+    rotations: E::Rotations,
+}
+
+/// Every deterministic operation, as bytes.
+fn run<E: Engine>(
+    engine: &E,
+    keys: &Keys<E>,
+    [a, b]: [&E::Ciphertext; 2],
+    (numbers, scale, top): (&[f64], f64, usize),
+) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
+    let mut found = Vec::new();
+    let mut note = |name, it: &E::Ciphertext| -> Outcome {
+        found.push((name, it.write(engine, encoding(Mode::None))?.to_vec()));
+        Ok(())
+    };
+    let plain = engine.encode(numbers, scale, top)?;
+    note("add", &engine.add(a, b)?)?;
+    note("add plain", &engine.add_plain(a, &plain)?)?;
+    note("multiply plain", &engine.multiply_plain(a, &plain)?)?;
+    let product = engine.multiply(a, b)?;
+    note("multiply", &product)?;
+    let product = engine.relinearise(&product, &keys.relinearisation)?;
+    note("relinearise", &product)?;
+    note("rescale", &engine.rescale(&product)?)?;
+    let mut low = engine.drop_last(a)?;
+    note("drop", &low)?;
+    for steps in STEPS {
+        note("rotate", &engine.rotate(a, steps, &keys.rotations)?)?;
+        low = engine.rotate(&low, steps, &keys.rotations)?;
+        note("rotate below", &low)?;
+    }
+    Ok(found)
+}
+
+fn agree<A: Engine, B: Engine>() -> Outcome {
+    for (degree, bits, scale) in SETS {
+        let parameters = Parameters::ckks(degree, bits)?;
+        let (ours, theirs) = (A::new(&parameters)?, B::new(&parameters)?);
+        let mut rng = ChaCha12Rng::seed_from_u64(3);
+        let secret = ours.secret(&mut rng)?;
+        let public = ours.public(&secret, &mut rng)?;
+        let keys = Keys::<A> {
+            relinearisation: ours.relinearisation(&secret, &mut rng)?,
+            rotations: ours.rotations(&secret, &STEPS, &mut rng)?,
+        };
+        let their_secret: B::Secret = moved(&ours, &theirs, &secret, Mode::None)?;
+        let their_public: B::Public = moved(&ours, &theirs, &public, Mode::Zlib)?;
+        let their_keys = Keys::<B> {
+            relinearisation: moved(&ours, &theirs, &keys.relinearisation, Mode::Zstd)?,
+            rotations: moved(&ours, &theirs, &keys.rotations, Mode::None)?,
+        };
+
+        let count = i32::try_from(degree / 2)?;
+        let x: Vec<f64> = (0..count).map(|at| (0.3 * f64::from(at)).cos()).collect();
+        let top = bits.len() - 1;
+        let a = ours.encrypt(&public, &ours.encode(&x, scale, top)?, &mut rng)?;
+        let plain = theirs.encode(&x, scale, top)?;
+        // One is encrypted by each, with the same key.
+        let b = theirs.encrypt(&their_public, &plain, &mut rng)?;
+        let their_a: B::Ciphertext = moved(&ours, &theirs, &a, Mode::Zstd)?;
+        let our_b: A::Ciphertext = moved(&theirs, &ours, &b, Mode::Zstd)?;
+
+        let got = run(&ours, &keys, [&a, &our_b], (&x, scale, top))?;
+        let expected = run(&theirs, &their_keys, [&their_a, &b], (&x, scale, top))?;
+        for ((name, got), (_, expected)) in got.iter().zip(&expected) {
+            assert!(got == expected, "{name} with {bits:?}: {} and {} differ", A::NAME, B::NAME);
+        }
+        let opened = |got: &[f64]| x.iter().zip(got).all(|(x, got)| (x - got).abs() < 1e-2);
+        assert!(opened(&ours.decode(&ours.decrypt(&secret, &our_b)?)?));
+        assert!(opened(&theirs.decode(&theirs.decrypt(&their_secret, &their_a)?)?));
+    }
+    Ok(())
+}
+
+#[test]
+fn seal_computes_with_our_keys_what_we_compute() {
+    agree::<Native, Seal>().unwrap();
+}
+
+#[test]
+fn we_compute_with_keys_of_seal_what_it_computes() {
+    agree::<Seal, Native>().unwrap();
+}
+
+#[test]
+fn transforms_are_equal_word_by_word() {
+    for (degree, bits, _) in SETS {
+        let parameters = Parameters::ckks(degree, bits).unwrap();
+        let seal = Seal::new(&parameters).unwrap();
+        let tables = Context::new(parameters.clone()).unwrap();
+        for (at, modulus) in tables.parameters().moduli().iter().enumerate() {
+            let transform = nexus_field::rns::Transform::new(*modulus, degree).unwrap();
+            let word = |i: u64| modulus.reduce(i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let words: Vec<u64> = (0..degree as u64).map(word).collect();
+            let (mut ours, mut theirs) = (words.clone(), words.clone());
+            transform.forward(&mut ours);
+            seal.forward(&mut theirs, at).unwrap();
+            assert_eq!(ours, theirs);
+            seal.inverse(&mut theirs, at).unwrap();
+            assert_eq!(words, theirs);
+        }
+        let beyond = parameters.moduli().len();
+        assert!(seal.forward(&mut vec![0; degree], beyond).is_err());
+        assert!(seal.forward(&mut vec![0; degree / 2], 0).is_err());
+    }
+}
+
+#[test]
+fn bytes_that_are_no_object_are_refused() {
+    type Secret = <Seal as Engine>::Secret;
+    type Ciphertext = <Seal as Engine>::Ciphertext;
+
+    let engine = Seal::new(&Parameters::ckks(4096, &[40, 20, 40]).unwrap()).unwrap();
+    let mut rng = ChaCha12Rng::seed_from_u64(4);
+    let secret = engine.secret(&mut rng).unwrap();
+    let bytes = secret.write(&engine, encoding(Mode::None)).unwrap();
+    assert!(Secret::read(&engine, &bytes).is_ok());
+    assert!(Secret::read(&engine, &bytes[..bytes.len() - 1]).is_err());
+    assert!(Secret::read(&engine, &[&bytes[..], &[0]].concat()).is_err());
+    assert!(Ciphertext::read(&engine, &bytes).is_err() && Ciphertext::read(&engine, &[]).is_err());
+}
