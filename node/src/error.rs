@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use nexus_audit::{AuditError, Figure};
+use nexus_inference::InferenceError;
 use nexus_learning::LearningError;
 use nexus_models::ModelError;
 use nexus_models::data::DataError;
@@ -66,6 +67,28 @@ pub enum NodeError {
     #[error(transparent)]
     #[diagnostic(code(nexus::budget))]
     Budget(#[from] BudgetError),
+    /// A model cannot be used under encryption, or a question or answer is none.
+    #[error(transparent)]
+    #[diagnostic(code(nexus::inference))]
+    Inference(#[from] InferenceError),
+    /// A server of models refused, or could not be reached.
+    #[error("{url}: {problem}")]
+    #[diagnostic(code(nexus::server))]
+    Server {
+        /// Its address.
+        url: String,
+        /// What happened.
+        problem: String,
+    },
+    /// Nobody can listen at an address.
+    #[error("{address}: {source}")]
+    #[diagnostic(code(nexus::listen))]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// An attack could not be made.
     #[error(transparent)]
     #[diagnostic(code(nexus::audit))]
@@ -252,7 +275,10 @@ impl NodeError {
             | Self::Output { .. }
             | Self::Store(_)
             | Self::NoRandomness
+            | Self::Listen { .. }
             | Self::Codec(_) => FAILED,
+
+            Self::Server { .. } => UNREACHABLE,
 
             Self::Budget(BudgetError::Tampered { .. })
             | Self::Vault(_)
@@ -268,6 +294,7 @@ impl NodeError {
             | Self::Overlap(_)
             | Self::Describe(_)
             | Self::Attack(_)
+            | Self::Inference(_)
             | Self::Plan(_)
             | Self::File { .. }
             | Self::Json { .. }

@@ -47,6 +47,7 @@
 pub mod cli;
 pub mod describe;
 pub mod error;
+pub mod inference;
 pub mod job;
 pub mod overlap;
 pub mod printer;

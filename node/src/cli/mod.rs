@@ -5,6 +5,7 @@ mod budget;
 mod config;
 mod data;
 mod doctor;
+mod infer;
 mod inspect;
 mod job;
 mod key;
@@ -97,6 +98,10 @@ enum Command {
     /// Look at models
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// Use a model, in the clear or on encrypted rows
+    Infer(infer::InferArgs),
+    /// Answer encrypted questions to a model over HTTP
+    Serve(infer::ServeArgs),
     /// Say what a file is and what is in it
     Inspect(inspect::InspectArgs),
     /// Check this machine
@@ -172,6 +177,8 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<(), NodeError> {
         Command::Data(command) => data::data(&context()?, &command),
         Command::Key(command) => key::key(&context()?, &command),
         Command::Model(command) => model::model(&context()?, &command),
+        Command::Infer(args) => infer::infer(&context()?, &args),
+        Command::Serve(args) => infer::serve(&context()?, &args),
         Command::Inspect(args) => inspect::inspect(&context()?, &args),
         Command::Doctor => doctor::doctor(&context()?),
         Command::Config(command) => {

@@ -3,12 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use nexus_he::circuit::Limits;
+use nexus_inference::Approximation;
 use nexus_models::{ModelSpec, Network};
 use serde::Serialize;
+use serde_json::json;
 
 use super::Context;
 use crate::error::{NodeError, read_toml};
-use crate::run::folder::{RunFolder, json};
+use crate::run::folder::{RunFolder, json as document};
+use crate::run::trained::Trained;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModelCommand {
@@ -16,6 +20,17 @@ pub(super) enum ModelCommand {
     Show {
         /// A run's name, or a `model.toml`
         model: String,
+    },
+    /// Make a trained model ready to be used on encrypted rows, and say what that costs
+    Compile {
+        /// The run that trained it
+        model: String,
+        /// For homomorphic encryption: the one way there is
+        #[arg(long, required = true)]
+        he: bool,
+        /// Rows as the model sees them, to measure activations on, instead of those kept back
+        #[arg(long, value_name = "TABLE")]
+        rows: Option<PathBuf>,
     },
 }
 
@@ -35,7 +50,56 @@ struct ShownTensor {
 }
 
 pub(super) fn model(context: &Context, command: &ModelCommand) -> Result<(), NodeError> {
-    let ModelCommand::Show { model } = command;
+    match command {
+        ModelCommand::Show { model } => show(context, model),
+        ModelCommand::Compile { model, he: _, rows } => compile(context, model, rows.as_deref()),
+    }
+}
+
+fn compile(context: &Context, model: &str, rows: Option<&Path>) -> Result<(), NodeError> {
+    let trained = Trained::open(RunFolder::open(&context.settings.runs.value, model)?)?;
+    let measured = match (rows, trained.test()) {
+        (Some(path), _) => super::infer::values(path, trained.network().inputs())?,
+        (None, Some(data)) => data.features().to_vec(),
+        (None, None) => Vec::new(),
+    };
+    let (compiled, calibration) = trained.compile(&measured)?;
+    let plan = compiled.plan(&Limits::default())?;
+    let (terms, cost) = (plan.terms(), plan.cost());
+    let bits: Vec<u32> = terms.moduli.iter().map(|modulus| modulus.ilog2() + 1).collect();
+    let activation = |(it, distance): (&Approximation, &f64)| {
+        json!({
+            "layer": it.layer, "function": it.function, "range": it.range, "degree": it.degree,
+            "largest_error": distance,
+        })
+    };
+    let activations = calibration.approximations.iter().zip(compiled.distances());
+    let facts = json!({
+        "model": trained.network().hash().to_string(),
+        "degree": terms.degree,
+        "moduli_bits": bits,
+        "scale": terms.scale,
+        "rotations": cost.rotations,
+        "multiplications": cost.multiplications,
+        "plain_products": cost.products,
+        "transforms": cost.transforms,
+        "weight_bytes": cost.weight_bytes,
+        "key_bytes": cost.key_bytes,
+        "question_bytes": cost.input_bytes,
+        "answer_bytes": cost.output_bytes,
+        "activations": activations.map(activation).collect::<Vec<_>>(),
+        "measured_rows": calibration.rows,
+        "agreement": calibration.agreement,
+    });
+    if context.printer.json {
+        context.printer.result_bytes(&document(&facts));
+    } else {
+        context.facts(&facts);
+    }
+    Ok(())
+}
+
+fn show(context: &Context, model: &str) -> Result<(), NodeError> {
     let path = find(context, model)?;
     let spec: ModelSpec = read_toml(&path)?;
     let network = Network::<f32>::new(&spec)?;
@@ -52,7 +116,7 @@ pub(super) fn model(context: &Context, command: &ModelCommand) -> Result<(), Nod
     };
     let printer = context.printer;
     if printer.json {
-        printer.result_bytes(&json(&shown));
+        printer.result_bytes(&document(&shown));
         return Ok(());
     }
     let Shown { hash, inputs, outputs, parameters, tensors } = shown;

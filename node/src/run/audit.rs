@@ -76,7 +76,7 @@ pub fn audit(job: &JobFile, seed: u64, options: Options) -> Result<Report, NodeE
 }
 
 /// The sums over all owners that the encoding of their rows needs.
-fn statistics(owners: &Owners) -> Result<Vec<f64>, NodeError> {
+pub(super) fn statistics(owners: &Owners) -> Result<Vec<f64>, NodeError> {
     let mut sums = vec![0.0; owners.statistics()];
     for owner in (0..).map(OwnerId).take(owners.names().len()) {
         let own = owners.summarise(owner).map_err(|problem| NodeError::usage(problem, ""))?;

@@ -15,6 +15,7 @@ mod owners;
 mod plan;
 mod protection;
 pub mod store;
+pub mod trained;
 mod usage;
 pub mod verify;
 

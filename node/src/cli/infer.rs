@@ -1,0 +1,282 @@
+//! `nexus infer` and `nexus serve`.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use clap::Args;
+use nexus_he::circuit::Limits;
+use nexus_inference::{Description, Prediction, Server};
+use nexus_models::data::{Cell, Limits as TableLimits, Table, read_file};
+use nexus_types::SystemClock;
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::error::NodeError;
+use crate::inference::remote::Remote;
+use crate::inference::serve::serve as listen;
+use crate::inference::{Answering, Answers, ask};
+use crate::run::folder::{RunFolder, json as document};
+use crate::run::trained::{Trained, truth};
+
+#[derive(Debug, Args)]
+pub(super) struct InferArgs {
+    /// The run that trained the model; with --server, the model's hash does, too
+    model: String,
+    /// A table of rows as the model sees them, a number a column, and the truth in one more if it is
+    /// known; or `test`, the rows that the run kept back
+    input: String,
+    /// Encrypt each row: whoever computes does not see it
+    #[arg(long)]
+    encrypted: bool,
+    /// Ask this server instead of computing here
+    #[arg(long, value_name = "URL", requires = "encrypted")]
+    server: Option<String>,
+    /// Stop after so many rows
+    #[arg(long, value_name = "N")]
+    rows: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// The run that trained the model
+    model: String,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    listen: SocketAddr,
+    /// Users whose keys are kept; who was not there for longest sends them again
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    users: usize,
+}
+
+/// Rows and, where they are known, what they are.
+struct Rows {
+    width: usize,
+    values: Vec<f32>,
+    truth: Vec<Option<String>>,
+}
+
+impl Rows {
+    fn each(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks_exact(self.width)
+    }
+
+    fn keep(&mut self, rows: Option<usize>) {
+        let kept = rows.unwrap_or(usize::MAX).min(self.truth.len());
+        self.truth.truncate(kept);
+        self.values.truncate(kept * self.width);
+    }
+}
+
+pub(super) fn infer(context: &Context, args: &InferArgs) -> Result<(), NodeError> {
+    let trained = trained(context, args)?;
+    let mut remote = args.server.as_deref().map(Remote::new);
+    let described = remote.as_mut().map(Answering::description).transpose()?;
+    if let Some(description) = &described {
+        expected(args, trained.as_ref(), description)?;
+    }
+    let width = described.as_ref().map(|it| it.terms.inputs as usize);
+    let width = width.or(trained.as_ref().map(|it| it.network().inputs())).unwrap_or_default();
+    let mut rows = rows(args, trained.as_ref(), width)?;
+    rows.keep(args.rows);
+    let clear = trained.as_ref().map(|it| in_the_clear(it, &rows)).transpose()?;
+    let answers = match (&mut remote, &trained) {
+        (Some(remote), _) => Some(ask(remote, rows.each())?),
+        (None, Some(trained)) if args.encrypted => {
+            let mut server = &server(trained, 1)?;
+            Some(ask(&mut server, rows.each())?)
+        }
+        _ => None,
+    };
+    let predictions = answers.as_ref().map(|answers| &answers.predictions).or(clear.as_ref());
+    let predictions = predictions.map_or(&[][..], Vec::as_slice);
+    let figures = figures(args, &rows, predictions, clear.as_deref(), answers.as_ref());
+    print(context, &rows, predictions, &figures);
+    Ok(())
+}
+
+/// The run, unless the model is a hash and a server has it.
+fn trained(context: &Context, args: &InferArgs) -> Result<Option<Trained>, NodeError> {
+    match RunFolder::open(&context.settings.runs.value, &args.model) {
+        Ok(folder) => Trained::open(folder).map(Some),
+        Err(_) if args.server.is_some() && args.model.len() == 64 => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// That the server has the model that was asked for.
+fn expected(
+    args: &InferArgs,
+    trained: Option<&Trained>,
+    description: &Description,
+) -> Result<(), NodeError> {
+    let wanted = trained.map_or(args.model.clone(), |it| it.network().hash().to_string());
+    let got = description.model.to_string();
+    if wanted == got {
+        return Ok(());
+    }
+    let problem = format!("the server has the model {got}, not {wanted}");
+    Err(NodeError::usage(problem, "ask another server, or for its model"))
+}
+
+fn rows(args: &InferArgs, trained: Option<&Trained>, width: usize) -> Result<Rows, NodeError> {
+    if args.input == "test" && !Path::new("test").is_file() {
+        let data = trained.and_then(Trained::test).ok_or_else(|| {
+            NodeError::usage("there are no rows that were kept back", "name a table of rows")
+        })?;
+        let truth = (0..data.rows()).map(|row| truth(data, row)).collect();
+        return Ok(Rows { width, values: data.features().to_vec(), truth });
+    }
+    from_table(&read_file(args.input.as_ref(), &TableLimits::default())?, width)
+}
+
+/// The rows of a table as a model of `width` inputs sees them, one after the other.
+pub(super) fn values(path: &Path, width: usize) -> Result<Vec<f32>, NodeError> {
+    Ok(from_table(&read_file(path, &TableLimits::default())?, width)?.values)
+}
+
+fn from_table(table: &Table, width: usize) -> Result<Rows, NodeError> {
+    let columns = table.columns();
+    if columns.len() != width && columns.len() != width + 1 {
+        let (name, got) = (table.name(), columns.len());
+        let problem =
+            format!("{name}: {got} columns; the model takes {width}, and one for the truth");
+        return Err(NodeError::usage(problem, "give the rows as the model sees them"));
+    }
+    let mut values = Vec::with_capacity(width * table.rows());
+    for row in 0..table.rows() {
+        for column in &columns[..width] {
+            let value = match column.cell(row) {
+                Cell::Number(value) if value.abs() <= f64::from(f32::MAX) => value,
+                cell @ (Cell::Number(_) | Cell::Null | Cell::Text(_)) => {
+                    let (place, name) = (table.place(row), column.name());
+                    let problem = format!("{place}: `{}` in column {name}", cell.text());
+                    return Err(NodeError::usage(
+                        problem,
+                        "a number of single precision is needed",
+                    ));
+                }
+            };
+            #[expect(clippy::cast_possible_truncation, reason = "models compute with f32")]
+            values.push(value as f32);
+        }
+    }
+    let truth = |row| columns.get(width).map(|column| column.cell(row).text().into_owned());
+    Ok(Rows { width, values, truth: (0..table.rows()).map(truth).collect() })
+}
+
+fn in_the_clear(trained: &Trained, rows: &Rows) -> Result<Vec<Prediction>, NodeError> {
+    let outputs = trained.outputs(&rows.values)?.into_iter();
+    outputs.map(|outputs| Ok(trained.task().predict(outputs)?)).collect()
+}
+
+fn server(trained: &Trained, users: usize) -> Result<Server, NodeError> {
+    let plan = trained.compiled()?.0.plan(&Limits::default())?;
+    Ok(Server::new(&plan, trained.network().hash(), trained.task().clone(), users)?)
+}
+
+/// Shares, times and sizes.
+fn figures(
+    args: &InferArgs,
+    rows: &Rows,
+    predictions: &[Prediction],
+    clear: Option<&[Prediction]>,
+    answers: Option<&Answers>,
+) -> Value {
+    let share = |pairs: &mut dyn Iterator<Item = bool>| {
+        let (count, good) =
+            pairs.fold((0_u32, 0_u32), |(n, good), it| (n + 1, good + u32::from(it)));
+        (count > 0).then(|| f64::from(good) / f64::from(count))
+    };
+    let known = rows
+        .truth
+        .iter()
+        .zip(predictions)
+        .filter(|(truth, it)| truth.is_some() && it.class.is_some());
+    let accuracy = share(&mut known.map(|(truth, it)| *truth == it.class));
+    let mut figures = json!({
+        "rows": predictions.len(),
+        "encrypted": args.encrypted,
+        "accuracy": accuracy,
+    });
+    let Some(answers) = answers else { return figures };
+    let agreement = clear.and_then(|clear| {
+        let same = clear.iter().zip(predictions).filter(|(clear, _)| clear.class.is_some());
+        share(&mut same.map(|(clear, it)| clear.class == it.class))
+    });
+    let distance = clear.map(|clear| {
+        let outputs = clear.iter().flat_map(|it| &it.outputs);
+        let pairs = outputs.zip(predictions.iter().flat_map(|it| &it.outputs));
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    });
+    let [p50, p95] = answers.percentiles();
+    figures["agreement"] = json!(agreement);
+    figures["largest_distance"] = json!(distance);
+    figures["one_process"] = json!(args.server.is_none());
+    figures["latency_s"] = json!({ "p50": p50, "p95": p95 });
+    figures["key_s"] = json!(answers.key_seconds);
+    figures["bytes"] = json!({
+        "keys": answers.key_bytes,
+        "question": answers.question_bytes,
+        "answer": answers.answer_bytes,
+    });
+    figures
+}
+
+fn print(context: &Context, rows: &Rows, predictions: &[Prediction], figures: &Value) {
+    let printer = context.printer;
+    let lines = predictions.iter().zip(&rows.truth).enumerate();
+    if printer.json {
+        let line = |(row, (it, truth)): (usize, (&Prediction, &Option<String>))| {
+            let mut line = json!(it);
+            line["row"] = json!(row);
+            line["truth"] = json!(truth);
+            line
+        };
+        let mut all = figures.clone();
+        all["predictions"] = lines.map(line).collect();
+        printer.result_bytes(&document(&all));
+        return;
+    }
+    for (row, (it, truth)) in lines {
+        let said = it.class.clone().unwrap_or_else(|| it.outputs[0].to_string());
+        let sure = it.probability.map_or_else(String::new, |it| format!("\t{it:.4}"));
+        let truth = truth.as_ref().map_or_else(String::new, |it| format!("\t(is {it})"));
+        printer.result(format_args!("{row}\t{said}{sure}{truth}\n"));
+    }
+    let number = |of: &Value, digits: usize| of.as_f64().map(|it| format!("{it:.digits$}"));
+    if let Some(accuracy) = number(&figures["accuracy"], 4) {
+        printer.note(format_args!("accuracy {accuracy}"));
+    }
+    let Some(p50) = figures["latency_s"]["p50"].as_f64() else { return };
+    if let Some(agreement) = number(&figures["agreement"], 4) {
+        let distance = number(&figures["largest_distance"], 6).unwrap_or_default();
+        printer.note(format_args!(
+            "the same class as in the clear: {agreement}; numbers at most {distance} apart"
+        ));
+    }
+    let bytes = &figures["bytes"];
+    printer.note(format_args!(
+        "encrypted: p50 {:.1} ms a row; question {} bytes, answer {}; keys {} bytes, once",
+        1e3 * p50,
+        bytes["question"],
+        bytes["answer"],
+        bytes["keys"],
+    ));
+    if figures["one_process"] == json!(true) {
+        printer
+            .note("simulated: client and server were one process, which knew row, key and model");
+    }
+}
+
+pub(super) fn serve(context: &Context, args: &ServeArgs) -> Result<(), NodeError> {
+    let clock = SystemClock::default();
+    let folder = RunFolder::open(&context.settings.runs.value, &args.model)?;
+    let server = server(&Trained::open(folder)?, args.users)?;
+    let (hash, printer) = (server.description().model, context.printer);
+    let ready = |address| {
+        let seconds = clock.seconds();
+        printer.note(format_args!("model {hash}, ready after {seconds:.2} s"));
+        printer.result(format_args!("http://{address}\n"));
+    };
+    listen(server, args.listen, context.settings.threads.value, ready)
+}

@@ -1,0 +1,103 @@
+//! Using models: in the clear, or on rows that whoever has the model does not see.
+
+pub mod remote;
+pub mod serve;
+
+use nexus_inference::{Client, Description, Prediction, Server};
+use nexus_types::{CryptoRng, Digest, SystemClock};
+
+use crate::error::NodeError;
+use crate::random::SystemRng;
+
+/// Someone who has a model and answers encrypted questions.
+pub trait Answering {
+    /// What the model is.
+    ///
+    /// # Errors
+    /// [`NodeError`] if it cannot be told.
+    fn description(&mut self) -> Result<Description, NodeError>;
+
+    /// Takes a user's keys and gives the name that questions go by.
+    ///
+    /// # Errors
+    /// [`NodeError`] if they are refused.
+    fn register(&mut self, keys: &[u8]) -> Result<Digest, NodeError>;
+
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// [`NodeError`] if it is refused.
+    fn answer(&mut self, keys: Digest, question: &[u8]) -> Result<Vec<u8>, NodeError>;
+}
+
+/// A server in this process: it is given bytes and gives bytes, and sees nothing else of the client.
+impl Answering for &Server {
+    fn description(&mut self) -> Result<Description, NodeError> {
+        Ok(Server::description(self).clone())
+    }
+
+    fn register(&mut self, keys: &[u8]) -> Result<Digest, NodeError> {
+        Ok(Server::register(self, keys)?)
+    }
+
+    fn answer(&mut self, keys: Digest, question: &[u8]) -> Result<Vec<u8>, NodeError> {
+        Ok(Server::answer(self, keys, question, &mut SystemRng::default())?)
+    }
+}
+
+/// Answers to encrypted rows, and what they took.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    /// What each row is said to be.
+    pub predictions: Vec<Prediction>,
+    /// From the row to its answer, in seconds, row by row.
+    pub seconds: Vec<f64>,
+    /// Making and handing over keys, in seconds.
+    pub key_seconds: f64,
+    /// Bytes of the keys.
+    pub key_bytes: usize,
+    /// Bytes of the last question.
+    pub question_bytes: usize,
+    /// Bytes of the last answer.
+    pub answer_bytes: usize,
+}
+
+impl Answers {
+    /// The time that half of the rows took at most, and 95 % of them.
+    pub fn percentiles(&self) -> [f64; 2] {
+        let mut sorted = self.seconds.clone();
+        sorted.sort_by(f64::total_cmp);
+        let at = |share: f64| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place")]
+            let place = (share * sorted.len() as f64).ceil() as usize;
+            sorted.get(place.saturating_sub(1)).copied().unwrap_or_default()
+        };
+        [at(0.5), at(0.95)]
+    }
+}
+
+/// Asks for each row, encrypted under a fresh key.
+///
+/// # Errors
+/// [`NodeError`] if the server's description is not sound, or it refuses keys or a row.
+pub fn ask<'a>(
+    server: &mut dyn Answering,
+    rows: impl Iterator<Item = &'a [f32]>,
+) -> Result<Answers, NodeError> {
+    let (clock, mut random) = (SystemClock::default(), SystemRng::default());
+    let rng: &mut dyn CryptoRng = &mut random;
+    let client = Client::new(server.description()?, rng)?;
+    let keys = client.keys(rng)?;
+    let id = server.register(&keys)?;
+    let mut answers =
+        Answers { key_seconds: clock.seconds(), key_bytes: keys.len(), ..Answers::default() };
+    for row in rows {
+        let from = clock.seconds();
+        let question = client.question(row, rng)?;
+        let answer = server.answer(id, &question)?;
+        answers.predictions.push(client.prediction(&answer)?);
+        answers.seconds.push(clock.seconds() - from);
+        (answers.question_bytes, answers.answer_bytes) = (question.len(), answer.len());
+    }
+    Ok(answers)
+}
