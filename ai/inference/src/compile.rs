@@ -20,8 +20,12 @@ const MARGIN: f64 = 1.2;
 const LEAST_RANGE: f64 = 0.25;
 /// Degrees that are tried: the largest of each depth.
 const DEGREES: [usize; 3] = [3, 7, 15];
+/// Measured numbers that a polynomial is made for.
+const POINTS: usize = 4096;
+/// How polynomials are made, in the order in which they are tried.
+const FITTINGS: [Fitting; 2] = [Fitting::Near, Fitting::Minimax];
 /// Share of rows whose answer must stay the same for a degree to be enough.
-const ENOUGH: f64 = 0.998;
+const ENOUGH: f64 = 0.995;
 
 /// A function between layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,9 +54,8 @@ impl Activation {
     }
 }
 
-/// What an activation is replaced by: the polynomial of a degree that is nearest to it on
-/// [−range, range].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// What an activation is replaced by on [−range, range].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Approximation {
     /// The activation's place in the specification.
@@ -61,8 +64,8 @@ pub struct Approximation {
     pub function: Activation,
     /// The largest magnitude that it is made for.
     pub range: f64,
-    /// The degree.
-    pub degree: usize,
+    /// The polynomial of x / range, the constant first.
+    pub coefficients: Vec<f64>,
 }
 
 /// What was measured on rows that the model's owner has.
@@ -75,6 +78,15 @@ pub struct Calibration {
     pub rows: usize,
     /// Share of them with the same answer as before.
     pub agreement: f64,
+}
+
+/// How a polynomial is made.
+#[derive(Clone, Copy)]
+enum Fitting {
+    /// Nearest to the activation on the numbers that were measured.
+    Near,
+    /// With the smallest largest distance.
+    Minimax,
 }
 
 /// A part of a network.
@@ -143,17 +155,12 @@ impl Compiled {
         }
         let layers = 0..network.spec().layers.len();
         let expected = network.through(layers, parameters, &rows, count)?;
-        let ranges = ranges(network, parameters, &rows, count)?;
+        let ranges = measured(network, parameters, &rows, count)?;
         let mut best: Option<(Self, Calibration)> = None;
         let mut problem = None;
-        for degree in DEGREES {
-            let with = |(layer, function, range): &(usize, Activation, f64)| Approximation {
-                layer: *layer,
-                function: *function,
-                range: *range,
-                degree,
-            };
-            let approximations: Vec<_> = ranges.iter().map(with).collect();
+        for (degree, fitting) in DEGREES.into_iter().flat_map(|it| FITTINGS.map(|how| (it, how))) {
+            let with = |measured: &Measured| measured.approximation(degree, fitting);
+            let approximations = ranges.iter().map(with).collect::<Result<Vec<_>, _>>()?;
             let compiled = Self::new(network, parameters, &approximations)?;
             if let Err(error) = Plan::new(&compiled.stages, &Limits::default()) {
                 problem.get_or_insert(error);
@@ -268,7 +275,7 @@ fn affine(
     Ok(Stage::Affine(Affine::new(Matrix::new(width, values)?, bias)?))
 }
 
-/// The polynomial on [−1, 1] that stands for a function on [−range, range].
+/// The polynomial on [−1, 1] that stands for a function on [−range, range], and its distance.
 fn fit(
     layer: usize,
     function: Activation,
@@ -281,10 +288,9 @@ fn fit(
     if !(it.range.is_finite() && it.range > 0.0) {
         return refuse("the range", it.range, "a positive number is needed");
     }
-    if !(2..=Polynomial::MAX_DEGREE).contains(&it.degree) {
-        return refuse("the degree", it.degree as f64, "from 2 to 63 are possible");
-    }
-    Ok(Polynomial::minimax(it.degree, |x| function.at(it.range * x))?)
+    let polynomial = Polynomial::new(it.coefficients.clone())?;
+    let distance = polynomial.distance(|x| function.at(it.range * x));
+    Ok((polynomial, distance))
 }
 
 /// Multiplies what the stages give, `width` numbers, by `factor`.
@@ -304,24 +310,53 @@ fn shrink(stages: &mut Vec<Stage>, width: usize, factor: f64) -> Result<(), Infe
     Ok(())
 }
 
-/// How large the numbers before each activation are.
-fn ranges(
+/// What comes before an activation.
+struct Measured {
+    layer: usize,
+    function: Activation,
+    range: f64,
+    /// Some of the numbers, divided by the range.
+    points: Vec<f64>,
+}
+
+impl Measured {
+    fn approximation(
+        &self,
+        degree: usize,
+        fitting: Fitting,
+    ) -> Result<Approximation, InferenceError> {
+        let Self { layer, function, range, .. } = *self;
+        let of = |x| function.at(range * x);
+        let polynomial = match fitting {
+            Fitting::Minimax => Polynomial::minimax(degree, of)?.0,
+            Fitting::Near => Polynomial::near(degree, &self.points, of)?,
+        };
+        let coefficients = polynomial.coefficients().to_vec();
+        Ok(Approximation { layer, function, range, coefficients })
+    }
+}
+
+/// What comes before each activation.
+fn measured(
     network: &Network<f64>,
     parameters: &[f64],
     rows: &[f64],
     count: usize,
-) -> Result<Vec<(usize, Activation, f64)>, InferenceError> {
-    let (mut values, mut ranges) = (rows.to_vec(), Vec::new());
+) -> Result<Vec<Measured>, InferenceError> {
+    let (mut values, mut all) = (rows.to_vec(), Vec::new());
     for piece in pieces(network)? {
         let layers = match piece {
             Piece::Affine(layers) => layers,
             Piece::Activation(layer, function) => {
                 let largest = values.iter().copied().map(f64::abs).fold(0.0, f64::max);
-                ranges.push((layer, function, (MARGIN * largest).max(LEAST_RANGE)));
+                let range = (MARGIN * largest).max(LEAST_RANGE);
+                let step = values.len().div_ceil(POINTS);
+                let points = values.iter().step_by(step).map(|value| value / range).collect();
+                all.push(Measured { layer, function, range, points });
                 layer..layer + 1
             }
         };
         values = network.through(layers, parameters, &values, count)?;
     }
-    Ok(ranges)
+    Ok(all)
 }

@@ -12,9 +12,10 @@
 //! # How a model becomes a circuit
 //!
 //! [`Compiled`] cuts a network at its activations. What lies between becomes one matrix and one bias,
-//! convolutions and mean pools included. An activation becomes the polynomial that is nearest to it on
-//! the range that was measured on rows of the model's owner, of the smallest degree that leaves
-//! their answers as they are ([`Calibration`]). [`nexus_he::circuit::Plan`] then chooses parameters.
+//! convolutions and mean pools included. An activation becomes a polynomial on the range that was
+//! measured on rows of the model's owner: the nearest to it on the numbers that came up there, or the
+//! minimax one, of the smallest degree that leaves the answers for these rows as they are
+//! ([`Calibration`]). [`nexus_he::circuit::Plan`] then chooses parameters.
 //!
 //! # Threat model
 //!

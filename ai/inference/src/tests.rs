@@ -37,7 +37,7 @@ fn server(spec: &ModelSpec, users: usize) -> (Server, Network<f64>, Vec<f64>) {
 #[test]
 fn models_answer_as_in_the_clear() {
     let mut rng = ChaCha12Rng::seed_from_u64(5);
-    let conv = LayerSpec::Conv2d { channels: 4, kernel: 3, stride: 1, padding: 1 };
+    let conv = LayerSpec::Conv2d { channels: 2, kernel: 3, stride: 1, padding: 1 };
     let pool = LayerSpec::AvgPool { kernel: 2, stride: 2 };
     let specs = [
         ModelSpec::softmax(30, 2),
@@ -51,7 +51,7 @@ fn models_answer_as_in_the_clear() {
             ],
         ),
         ModelSpec::mlp(20, &[16], 3),
-        spec(&[8, 8, 1], vec![conv, LayerSpec::Relu, pool, LayerSpec::Flatten, linear(10)]),
+        spec(&[6, 6, 1], vec![conv, LayerSpec::Relu, pool, LayerSpec::Flatten, linear(10)]),
     ];
     for spec in specs {
         let (server, network, weights) = server(&spec, 1);
@@ -104,7 +104,12 @@ fn what_has_no_encrypted_form_is_named() {
         Compiled::new(&network, &weights, &[]).map(|_| ()),
         Err(InferenceError::Approximations { activations: 1, got: 0 })
     ));
-    let bad = Approximation { layer: 1, function: Activation::Relu, range: f64::NAN, degree: 3 };
+    let bad = Approximation {
+        layer: 1,
+        function: Activation::Relu,
+        range: f64::NAN,
+        coefficients: vec![0.0, 1.0],
+    };
     assert!(Compiled::new(&network, &weights, &[bad]).is_err());
 }
 

@@ -69,7 +69,7 @@ fn compile(context: &Context, model: &str, rows: Option<&Path>) -> Result<(), No
     let bits: Vec<u32> = terms.moduli.iter().map(|modulus| modulus.ilog2() + 1).collect();
     let activation = |(it, distance): (&Approximation, &f64)| {
         json!({
-            "layer": it.layer, "function": it.function, "range": it.range, "degree": it.degree,
+            "layer": it.layer, "function": it.function, "range": it.range, "degree": it.coefficients.len() - 1,
             "largest_error": distance,
         })
     };

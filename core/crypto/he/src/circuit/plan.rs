@@ -12,9 +12,9 @@ const DEGREES: [usize; 4] = [4096, 8192, 16_384, 32_768];
 const SCALE_BITS: std::ops::RangeInclusive<u32> = 28..=31;
 /// Bits that the last modulus has more than the scale: answers are below 2^8.
 const HEADROOM: u32 = 9;
-/// Bits that the prime for keys has more than the scale: switching keys adds an error of 2^-6 of what
+/// Bits that the prime for keys has more than the scale: switching keys adds an error of 2^-4 of what
 /// it would be with a prime as large as the last modulus.
-const KEY_HEADROOM: u32 = 15;
+const KEY_HEADROOM: u32 = 13;
 
 /// Why a circuit cannot be run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -48,6 +48,40 @@ impl Polynomial {
     }
 }
 
+impl Polynomial {
+    /// The polynomial of `degree` whose squared distance to `function`, summed over `points` in [−1, 1],
+    /// is smallest; a twentieth of the weight is on points spread over all of the interval, so that it
+    /// goes nowhere astray.
+    ///
+    /// # Errors
+    /// As [`Polynomial::minimax`].
+    pub fn near(
+        degree: usize,
+        points: &[f64],
+        function: impl Fn(f64) -> f64,
+    ) -> Result<Self, HeError> {
+        if !(1..=Self::MAX_DEGREE).contains(&degree) {
+            return Err(HeError::Values { got: degree, limit: Self::MAX_DEGREE });
+        }
+        let spread = 0.05 / POINTS as f64;
+        let given = 0.95 / points.len().max(1) as f64;
+        let all: Vec<f64> = (0..POINTS).map(point).chain(points.iter().copied()).collect();
+        let weights: Vec<f64> =
+            (0..all.len()).map(|at| if at < POINTS { spread } else { given }).collect();
+        let rows: Vec<Vec<f64>> = all.iter().map(|x| chebyshev(degree, *x)).collect();
+        let wanted: Vec<f64> = all.iter().map(|x| function(*x)).collect();
+        let problem = "it must have finite values";
+        let none = HeError::Number { what: "the function", got: f64::NAN, problem };
+        Self::new(powers(&least_squares(&rows, &wanted, &weights).ok_or(none)?))
+    }
+
+    /// Its largest distance to a function on [−1, 1], to some parts in a thousand.
+    pub fn distance(&self, function: impl Fn(f64) -> f64) -> f64 {
+        let distance = |at| (self.at(point(at)) - function(point(at))).abs();
+        (0..POINTS).map(distance).fold(0.0, f64::max)
+    }
+}
+
 /// Chebyshev points of the second kind, ends included.
 fn point(at: usize) -> f64 {
     (std::f64::consts::PI * at as f64 / (POINTS - 1) as f64).cos()

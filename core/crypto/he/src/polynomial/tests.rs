@@ -32,6 +32,19 @@ fn distances_fall_with_the_degree() {
 }
 
 #[test]
+fn what_is_near_where_points_are_is_nearer_there() {
+    let function = |x: f64| (8.0 * x).tanh();
+    let points: Vec<f64> = (-500..=500).map(|at| f64::from(at) / 2500.0).collect();
+    let near = Polynomial::near(7, &points, function).unwrap();
+    let (even, distance) = Polynomial::minimax(7, function).unwrap();
+    assert!((even.distance(function) - distance).abs() < 1e-9);
+    let sum =
+        |it: &Polynomial| points.iter().map(|x| (it.at(*x) - function(*x)).powi(2)).sum::<f64>();
+    assert!(sum(&near) < 0.5 * sum(&even), "{} {}", sum(&near), sum(&even));
+    assert!(near.distance(function) < 1.0);
+}
+
+#[test]
 fn polynomials_are_evaluated_under_encryption() {
     let mut rng = ChaCha12Rng::seed_from_u64(9);
     let bits = [40, 31, 31, 31, 31, 40];

@@ -8,6 +8,9 @@ use zstd::stream::raw::{DParameter, Decoder, Operation};
 use super::frame::Mode;
 use super::{PackedError, SealError};
 
+/// Zstandard's fastest level: words are random but for their upper bits, and more effort finds no more.
+const LEVEL: i32 = 1;
+
 /// The largest window that SEAL decodes, as a power of two; it bounds the decoder's memory.
 const ZSTD_WINDOW_LOG: u32 = 23;
 /// What zlib compresses at by default.
@@ -110,7 +113,7 @@ pub(super) fn pack(
             Ok(Zeroizing::new(packed))
         }
         // Level 0 stands for the default one, whose window is 2^21 bytes.
-        Mode::Zstd => match zstd::bulk::compress(&payload, 0) {
+        Mode::Zstd => match zstd::bulk::compress(&payload, LEVEL) {
             Ok(packed) => Ok(Zeroizing::new(packed)),
             Err(_) => Err(SealError::Packed { mode, why: PackedError::Memory }),
         },

@@ -93,9 +93,11 @@ fn blake2xb(key: &[u8; SEED_BYTES], message: [u8; 8]) -> [u8; BLOCK] {
     let root = Node { key_length: 64, xof_length: BLOCK_BYTES, ..Node::digest(64) };
     let root = root.hash(key, &message);
     let leaf = Node { fanout: 0, depth: 0, leaf_length: 64, inner_length: 64, ..Node::digest(64) };
+    let leaf = Node { xof_length: BLOCK_BYTES, ..leaf };
     let mut out = [0; BLOCK];
-    for (bytes, offset) in out.as_chunks_mut().0.iter_mut().zip(0..) {
-        *bytes = Node { offset, xof_length: BLOCK_BYTES, ..leaf }.hash(b"", &root);
+    for (bytes, offset) in out.as_chunks_mut::<512>().0.iter_mut().zip((0..).step_by(8)) {
+        *bytes.as_chunks_mut().0.as_mut_array().unwrap_or(&mut [[0; 64]; 8]) =
+            leaf.eight(offset, &root);
     }
     out
 }
