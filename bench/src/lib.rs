@@ -40,6 +40,15 @@ pub enum BenchError {
     /// A mechanism has no answer.
     #[error(transparent)]
     Mechanism(#[from] MechanismError),
+    /// A circuit cannot be run.
+    #[error(transparent)]
+    He(#[from] nexus_he::HeError),
+    /// A circuit does not fit.
+    #[error(transparent)]
+    Plan(#[from] nexus_he::circuit::PlanError),
+    /// A model cannot be used under encryption.
+    #[error(transparent)]
+    Inference(#[from] nexus_inference::InferenceError),
     /// A stage is not reached.
     #[error(transparent)]
     Flow(#[from] FlowError),

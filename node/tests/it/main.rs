@@ -6,6 +6,7 @@ mod attacks;
 mod bad_input;
 mod commands;
 mod faults;
+mod infer;
 mod jobs;
 mod killed;
 mod nexus;

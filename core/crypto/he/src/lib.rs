@@ -7,6 +7,9 @@
 //! | [`SecretKey`], [`PublicKey`] | encryption; decryption by whoever has the secret |
 //! | [`RelinearisationKey`], [`GaloisKeys`] | what products and rotations need |
 //! | [`Encoder`], [`Ciphertext`] | CKKS: approximate numbers, N/2 in a ciphertext |
+//! | [`Matrix`], [`Route`], [`LinearMap`], [`Polynomial`] | linear algebra and functions under encryption |
+//! | [`circuit`] | what is computed one after the other: planned, priced, run |
+//! | [`seal`] | all of it as the bytes of Microsoft SEAL |
 //!
 //! # Threat model
 //!

@@ -1,0 +1,161 @@
+//! Models on encrypted rows: in one process, and with a server of its own.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::process::{Child, Stdio};
+
+use cipher_nexus::inference::Answering;
+use cipher_nexus::inference::remote::Remote;
+use nexus_he::{Encoder, SecretKey, seal};
+use nexus_types::Digest;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+use serde_json::Value;
+
+use crate::nexus::{Scratch, text};
+
+const JOB: &str = r#"
+[job]
+name = "tumours"
+[data]
+builtin = "breast_cancer"
+owners = 3
+[model]
+kind = "logistic"
+[training]
+rounds = 4
+"#;
+
+fn trained() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write("job.toml", JOB);
+    scratch.succeed(&["run", "job.toml", "--no-baselines", "-q"]);
+    scratch
+}
+
+fn json(output: &str) -> Value {
+    serde_json::from_str(output).unwrap_or_else(|error| panic!("{error}: {output}"))
+}
+
+/// A server that ends with the value.
+struct Served(Child, String);
+
+impl Served {
+    fn new(scratch: &Scratch) -> Self {
+        let mut command =
+            scratch.command(&["serve", "tumours-1", "--listen", "127.0.0.1:0", "--users", "2"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
+        Self(child, url.trim().to_owned())
+    }
+
+    /// Whether these words lie one after the other somewhere in the memory of the server.
+    fn holds(&self, words: &[u64]) -> bool {
+        let id = self.0.id();
+        let needle: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let maps = std::fs::read_to_string(format!("/proc/{id}/maps")).unwrap();
+        let mut memory = File::open(format!("/proc/{id}/mem")).unwrap();
+        maps.lines().filter(|line| line.contains(" rw")).any(|line| {
+            let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
+            let [from, to] = [from, to].map(|at| u64::from_str_radix(at, 16).unwrap());
+            let mut bytes = Vec::new();
+            let read = memory
+                .seek(SeekFrom::Start(from))
+                .and_then(|_| (&memory).take(to - from).read_to_end(&mut bytes));
+            // Some pages of the kernel's cannot be read.
+            read.is_ok() && bytes.windows(needle.len()).step_by(8).any(|window| window == needle)
+        })
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_trained_model_is_used_on_encrypted_rows() {
+    let scratch = trained();
+    let plan = json(&scratch.succeed(&["model", "compile", "tumours-1", "--he", "--json"]));
+    assert_eq!(plan["degree"], 4096);
+    assert_eq!(plan["activations"], Value::Array(Vec::new()));
+    let clear = json(&scratch.succeed(&["infer", "tumours-1", "test", "--json"]));
+    let sealed = ["infer", "tumours-1", "test", "--encrypted", "--json"];
+    let sealed = json(&scratch.succeed(&sealed));
+    assert_eq!(sealed["accuracy"], clear["accuracy"]);
+    assert_eq!(
+        (&sealed["agreement"], &sealed["one_process"]),
+        (&Value::from(1.0), &Value::from(true))
+    );
+    assert!(sealed["largest_distance"].as_f64().unwrap() < 1e-3);
+    let said = scratch.nexus(&["infer", "tumours-1", "test", "--encrypted", "--rows", "3"]);
+    assert_eq!(text(&said.stdout).lines().count(), 3);
+    assert!(text(&said.stderr).contains("simulated"), "{}", text(&said.stderr));
+    let rows = |width: usize| {
+        let line = |value: &str| format!("{}\n", vec![value; width].join(","));
+        format!("{}{}{}", line("c"), line("0.25"), line("-1"))
+    };
+    let names = (0..30).map(|at| format!("c{at}")).collect::<Vec<_>>().join(",");
+    scratch.write("rows.csv", rows(30).replacen(&["c"; 30].join(","), &names, 1));
+    let rows = scratch.succeed(&["infer", "tumours-1", "rows.csv", "--encrypted"]);
+    assert_eq!(rows.lines().count(), 2);
+    scratch.write("narrow.csv", "a,b\n1,2\n");
+    let said = scratch.fail(2, &["infer", "tumours-1", "narrow.csv", "--encrypted"]);
+    assert!(said.contains("2 columns") && said.contains("30"), "{said}");
+    scratch.fail(2, &["infer", "nobody-1", "test"]);
+    let server = ["infer", "tumours-1", "test", "--encrypted", "--server", "http://127.0.0.1:1"];
+    scratch.fail(5, &server);
+}
+
+#[test]
+fn a_server_answers_and_never_has_the_secret() {
+    let scratch = trained();
+    let served = Served::new(&scratch);
+    let asked = ["infer", "tumours-1", "test", "--encrypted", "--server", &served.1, "--json"];
+    let answered = json(&scratch.succeed(&asked));
+    assert_eq!(
+        (&answered["agreement"], &answered["one_process"]),
+        (&Value::from(1.0), &Value::from(false))
+    );
+
+    // By hand, with a key that is known here.
+    let mut remote = Remote::new(&served.1);
+    let description = remote.description().unwrap();
+    let other =
+        ["infer", &Digest([7; 32]).to_string(), "test", "--encrypted", "--server", &served.1];
+    assert!(scratch.fail(2, &other).contains(&description.model.to_string()));
+    let context = description.terms.context().unwrap();
+    let (wire, rng) = (seal::Context::of(&context), &mut ChaCha12Rng::seed_from_u64(1));
+    let secret = SecretKey::generate(&context, rng);
+    let keys = description.terms.keys(&secret, rng).unwrap();
+    let object = keys.rotate.to_seal(&wire);
+    let known = object.keys.values().next().unwrap()[0].words[..64].to_vec();
+    let bytes = object.write(&wire, seal::Encoding::default()).unwrap();
+    let name = remote.register(&bytes).unwrap();
+    let row = description.terms.pack(&Encoder::new(&context).unwrap(), &[0.5; 30]).unwrap();
+    let question = secret.encrypt_seeded(&row, rng).unwrap().to_seal(&wire).unwrap();
+    let question = question.write(&wire, seal::Encoding::default()).unwrap();
+    remote.answer(name, &question).unwrap();
+    assert!(served.holds(&known), "what was sent is found");
+    let words = secret.to_seal(&wire).unwrap();
+    for words in words.words().chunks(4096) {
+        assert!(!served.holds(&words[..64]), "the secret is found");
+    }
+
+    // What is no question is refused, and the server goes on.
+    assert!(remote.answer(Digest([0; 32]), &question).unwrap_err().to_string().contains("404"));
+    assert!(remote.answer(name, b"no question").unwrap_err().to_string().contains("400"));
+    assert!(remote.answer(name, &vec![0; 1 << 20]).unwrap_err().to_string().contains("413"));
+    assert!(remote.register(b"no keys").unwrap_err().to_string().contains("400"));
+    remote.answer(name, &question).unwrap();
+    // Two more users, and the first one's keys are gone.
+    for seed in 2..4 {
+        let secret = SecretKey::generate(&context, &mut ChaCha12Rng::seed_from_u64(seed));
+        let keys = description.terms.keys(&secret, rng).unwrap().rotate.to_seal(&wire);
+        remote.register(&keys.write(&wire, seal::Encoding::default()).unwrap()).unwrap();
+    }
+    assert!(remote.answer(name, &question).unwrap_err().to_string().contains("404"));
+}
