@@ -44,6 +44,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "AVX-512 instructions behind run-time detection, held bit-equal to plain Rust by tests",
     ),
     (
+        "core/crypto/field/src/rns/avx512/long.rs",
+        "AVX-512 instructions behind run-time detection, held bit-equal to plain Rust by tests",
+    ),
+    (
         "core/crypto/seal/src/bridge.rs",
         "says what the C++ of the optional SEAL takes and gives; no pointer is kept on either side",
     ),

@@ -28,7 +28,7 @@ impl Kernel {
         {
             use std::arch::is_x86_feature_detected as has;
             let avx2 = has!("avx2") && has!("fma");
-            let ifma = has!("avx512f") && has!("avx512ifma");
+            let ifma = has!("avx512f") && has!("avx512dq") && has!("avx512ifma");
             let steps = [has!("aes"), avx2, has!("vaes"), ifma];
             Self::ALL[steps.into_iter().take_while(|has| *has).count()]
         }

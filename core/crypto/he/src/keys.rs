@@ -321,26 +321,28 @@ impl SwitchingKey {
         context.limbs(&mut digits).for_each(|(transform, digit)| transform.inverse(digit));
         let mut sums = [vec![0; moduli * degree], vec![0; moduli * degree]];
         let mut last = [vec![0; degree], vec![0; degree]];
-        let mut room = vec![0; degree];
+        let mut room = vec![0; words.len()];
         for target in (0..moduli).chain([special]) {
-            let (transform, limb) =
-                (context.transform(target), target * degree..(target + 1) * degree);
+            let limb = target * degree..(target + 1) * degree;
+            let transform = context.transform(target);
             let modulus = transform.modulus();
-            for (at, (digit, pair)) in digits.chunks_exact(degree).zip(&self.digits).enumerate() {
-                let digit = if at == target {
-                    &words[limb.clone()]
+            let rooms = room.chunks_exact_mut(degree);
+            for (at, (room, digit)) in rooms.zip(digits.chunks_exact(degree)).enumerate() {
+                if at == target {
+                    room.copy_from_slice(&words[limb.clone()]);
                 } else {
-                    modulus.reduce_from(&mut room, digit);
-                    transform.forward(&mut room);
-                    &room
-                };
-                for half in 0..2 {
-                    let sum = match sums[half].get_mut(limb.clone()) {
-                        Some(sum) if target < moduli => sum,
-                        _ => &mut last[half],
-                    };
-                    modulus.mul_add(sum, digit, &pair[half][limb.clone()]);
+                    modulus.reduce_from(room, digit);
+                    transform.forward(room);
                 }
+            }
+            for half in 0..2 {
+                let sum = match sums[half].get_mut(limb.clone()) {
+                    Some(sum) if target < moduli => sum,
+                    _ => &mut last[half],
+                };
+                let keys = self.digits.iter().map(|pair| &pair[half][limb.clone()]);
+                let terms: Vec<_> = room.chunks_exact(degree).zip(keys).collect();
+                modulus.inner_product(sum, &terms);
             }
         }
         for (sum, last) in sums.iter_mut().zip(&mut last) {

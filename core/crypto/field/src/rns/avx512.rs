@@ -14,11 +14,18 @@ use std::arch::x86_64::{
     _mm512_unpackhi_pd, _mm512_unpacklo_pd, _mm512_xor_si512,
 };
 
+mod long;
+
 use super::float::{self, Lanes, Prime, SPLIT};
 use super::modulus::{self, low};
 use super::passes::{self, Ring};
+use super::words::Term;
 use super::{Modulus, portable};
 use crate::Kernel;
+use long::Long;
+
+/// Bits of the largest primes with vectors of their own.
+pub(super) const MAX_BITS: u32 = long::MAX_BITS;
 
 /// Made only by the functions below, on machines that have the instructions.
 #[derive(Clone, Copy)]
@@ -273,6 +280,16 @@ impl Words {
     fn mul_high(self, other: Self) -> Self {
         run!(_mm512_madd52hi_epu64(_mm512_setzero_si512(), self.0, other.0))
     }
+    /// self + the next 52 bits of a·b.
+    #[inline(always)]
+    fn add_high(self, a: Self, b: Self) -> Self {
+        run!(_mm512_madd52hi_epu64(self.0, a.0, b.0))
+    }
+    /// What is above 52 bits.
+    #[inline(always)]
+    fn carry(self) -> Self {
+        run!(_mm512_srli_epi64::<52>(self.0))
+    }
     #[inline(always)]
     fn low_bits(self) -> Self {
         run!(_mm512_and_si512(self.0, _mm512_set1_epi64((1 << 52) - 1)))
@@ -344,6 +361,38 @@ fn mul_add_words(modulus: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
         q.mul_add(Words::load(sum), Words::load(a), Words::load(b)).store(sum);
     }
     portable::mul_add(modulus, rest, a_rest, b_rest);
+}
+
+/// Terms whose products are added before any is reduced: below 2^100 each, the upper parts of eight
+/// are below 2^51, and carries of the lower parts below 8.
+const TOGETHER: usize = 8;
+
+/// Σ aᵢ·bᵢ, by lower and upper 52 bits.
+#[inline(always)]
+fn inner_product_words(modulus: Modulus, out: &mut [u64], terms: &[Term<'_>]) {
+    let (q, short) = (Barrett::new(modulus), Short::new(modulus, 0));
+    let shifted = Short::splat(Short::constant(modulus, modulus.reduce(1 << 52)));
+    let (rows, _) = out.as_chunks_mut::<8>();
+    let count = rows.len();
+    let (first, others) = terms.split_at(terms.len().min(TOGETHER));
+    for (some, more) in
+        [(first, false)].into_iter().chain(others.chunks(TOGETHER).map(|it| (it, true)))
+    {
+        for (at, row) in rows.iter_mut().enumerate() {
+            let (mut low, mut high) = (Words::splat(0), Words::splat(0));
+            for (a, b) in some {
+                let (a, b) = (Words::load(&a.as_chunks().0[at]), Words::load(&b.as_chunks().0[at]));
+                (low, high) = (low.mul_low(a, b), high.add_high(a, b));
+            }
+            let high = high.add(low.carry());
+            let product = Words::of(short.times(high.bits(), shifted)).low_bits();
+            let sum =
+                product.add(short.reduce(low.low_bits()).low_bits()).once(q.twice).once(q.value);
+            let sum = if more { sum.add(Words::load(row)).once(q.value) } else { sum };
+            sum.store(row);
+        }
+    }
+    portable::inner_product_from(modulus, out, terms, 8 * count);
 }
 
 /// By the quotient of the factor (V. Shoup), of 52 bits here.
@@ -502,106 +551,151 @@ impl Ring<8> for Short {
     }
 }
 
+/// What a transform computes with.
+#[derive(Clone, Copy)]
+enum Form {
+    Short,
+    Double,
+    Long,
+}
+
+impl Form {
+    fn of(modulus: Modulus, degree: usize) -> Self {
+        if modulus.bits() > float::MAX_BITS {
+            Self::Long
+        } else if Short::fits(modulus, degree) {
+            Self::Short
+        } else {
+            Self::Double
+        }
+    }
+}
+
 /// The tables of a transform; made only where the machine has the instructions.
 pub(super) struct Tables {
     tables: passes::Tables<8>,
-    /// Whether they are for [`Short`].
-    short: bool,
+    form: Form,
 }
 
 impl Tables {
-    /// From ψ^r(k) modulo a prime below 2^50, where the machine has AVX-512F and AVX-512 IFMA.
+    /// From ψ^r(k) modulo a prime of up to [`MAX_BITS`], where the machine has AVX-512F, DQ and IFMA.
     pub(super) fn new(modulus: Modulus, powers: &[u64]) -> Option<Self> {
-        let short = Short::fits(modulus, powers.len());
-        let tables = || {
-            if short {
-                passes::Tables::new::<Short>(modulus, powers)
-            } else {
-                passes::Tables::new::<Prime<Vector, 8>>(modulus, powers)
-            }
+        let form = Form::of(modulus, powers.len());
+        let tables = || match form {
+            Form::Short => passes::Tables::new::<Short>(modulus, powers),
+            Form::Double => passes::Tables::new::<Prime<Vector, 8>>(modulus, powers),
+            Form::Long => passes::Tables::new::<Long>(modulus, powers),
         };
-        Kernel::Ifma.is_available().then(|| Self { tables: tables(), short })
+        Kernel::Ifma.is_available().then(|| Self { tables: tables(), form })
     }
 
     pub(super) fn forward(&self, words: &mut [u64]) {
-        // SAFETY: the tables were made, so this machine has AVX-512F and AVX-512 IFMA.
+        // SAFETY: the tables were made, so this machine has AVX-512F, DQ and IFMA.
         unsafe {
-            if self.short {
-                vectors::forward_short(&self.tables, words);
-            } else {
-                vectors::forward(&self.tables, words);
+            match self.form {
+                Form::Short => vectors::forward_short(&self.tables, words),
+                Form::Double => vectors::forward(&self.tables, words),
+                Form::Long => vectors::forward_long(&self.tables, words),
             }
         }
     }
 
     pub(super) fn inverse(&self, words: &mut [u64]) {
-        // SAFETY: the tables were made, so this machine has AVX-512F and AVX-512 IFMA.
+        // SAFETY: the tables were made, so this machine has AVX-512F, DQ and IFMA.
         unsafe {
-            if self.short {
-                vectors::inverse_short(&self.tables, words);
-            } else {
-                vectors::inverse(&self.tables, words);
+            match self.form {
+                Form::Short => vectors::inverse_short(&self.tables, words),
+                Form::Double => vectors::inverse(&self.tables, words),
+                Form::Long => vectors::inverse_long(&self.tables, words),
             }
         }
     }
 }
 
-/// Compiled for AVX-512F and AVX-512 IFMA.
+/// Compiled for AVX-512F, DQ and IFMA.
 mod vectors {
-    use super::{Modulus, Prime, Short, Vector, float, passes, portable};
+    use super::Term;
+    use super::{Long, Modulus, Prime, Short, Vector, float, long, passes, portable};
 
-    #[target_feature(enable = "avx512f,avx512ifma")]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn forward(tables: &passes::Tables<8>, words: &mut [u64]) {
         passes::forward::<Prime<Vector, 8>, 8>(tables, words);
     }
 
-    #[target_feature(enable = "avx512f,avx512ifma")]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn inverse(tables: &passes::Tables<8>, words: &mut [u64]) {
         passes::inverse::<Prime<Vector, 8>, 8>(tables, words);
     }
 
-    #[target_feature(enable = "avx512f,avx512ifma")]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn forward_short(tables: &passes::Tables<8>, words: &mut [u64]) {
         passes::forward::<Short, 8>(tables, words);
     }
 
-    #[target_feature(enable = "avx512f,avx512ifma")]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn inverse_short(tables: &passes::Tables<8>, words: &mut [u64]) {
         passes::inverse::<Short, 8>(tables, words);
     }
 
-    #[target_feature(enable = "avx512f,avx512ifma")]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    pub(super) fn forward_long(tables: &passes::Tables<8>, words: &mut [u64]) {
+        passes::forward::<Long, 8>(tables, words);
+    }
+
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    pub(super) fn inverse_long(tables: &passes::Tables<8>, words: &mut [u64]) {
+        passes::inverse::<Long, 8>(tables, words);
+    }
+
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn add_assign(q: Modulus, a: &mut [u64], b: &[u64]) {
         portable::add_assign(q, a, b);
     }
 
-    #[target_feature(enable = "avx512f,avx512ifma")]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn sub_assign(q: Modulus, a: &mut [u64], b: &[u64]) {
         portable::sub_assign(q, a, b);
     }
 
-    #[target_feature(enable = "avx512f,avx512ifma")]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn neg_assign(q: Modulus, a: &mut [u64]) {
         portable::neg_assign(q, a);
     }
 
-    #[target_feature(enable = "avx512f,avx512ifma")]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn mul_assign(q: Modulus, a: &mut [u64], b: &[u64]) {
+        if q.bits() > float::MAX_BITS {
+            return long::mul_assign(q, a, b);
+        }
         super::mul_assign_words(q, a, b);
     }
 
-    #[target_feature(enable = "avx512f,avx512ifma")]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn mul_add(q: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
+        if q.bits() > float::MAX_BITS {
+            return long::mul_add(q, sum, a, b);
+        }
         super::mul_add_words(q, sum, a, b);
     }
 
-    #[target_feature(enable = "avx512f,avx512ifma")]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    pub(super) fn inner_product(q: Modulus, out: &mut [u64], terms: &[Term<'_>]) {
+        super::inner_product_words(q, out, terms);
+    }
+
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn scale(q: Modulus, a: &mut [u64], by: u64) {
+        if q.bits() > float::MAX_BITS {
+            return long::scale(q, a, by);
+        }
         super::scale_words(q, a, by);
     }
 
-    #[target_feature(enable = "avx512f,avx512ifma")]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn reduce_from(q: Modulus, out: &mut [u64], words: &[u64]) {
+        if q.bits() > float::MAX_BITS {
+            return long::reduce_from(q, out, words);
+        }
         float::reduce_from::<Vector, 8>(q, out, words);
     }
 }
@@ -626,5 +720,6 @@ detected! {
     mul_assign(q: Modulus, a: &mut [u64], b: &[u64]);
     mul_add(q: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]);
     scale(q: Modulus, a: &mut [u64], by: u64);
+    inner_product(q: Modulus, out: &mut [u64], terms: &[Term<'_>]);
     reduce_from(q: Modulus, out: &mut [u64], words: &[u64]);
 }

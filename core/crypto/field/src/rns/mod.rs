@@ -18,8 +18,9 @@
 //! # Kernels
 //!
 //! Vectors of 256 or 512 bits take primes below 2^50: as doubles, whose bounds `float.rs` proves, or
-//! with products of 52 bits where multiples of the prime leave room, up to 46 bits. Other primes
-//! are left to plain Rust, except in sums. The benchmark `residues` compares them.
+//! with products of 52 bits where multiples of the prime leave room, up to 46 bits. Vectors of 512
+//! bits take primes of 51 to 60 bits too, by halves of words (`avx512/long.rs`). Other primes are
+//! left to plain Rust, except in sums. The benchmark `residues` compares them.
 //!
 //! # Time
 //!

@@ -2,7 +2,8 @@
 //! reduced late.
 
 use super::Modulus;
-use super::modulus::{Factor, once};
+use super::modulus::{Factor, full, once};
+use super::words::Term;
 
 pub(super) struct Tables {
     modulus: Modulus,
@@ -116,5 +117,25 @@ pub(super) fn scale(q: Modulus, a: &mut [u64], by: u64) {
 pub(super) fn reduce_from(q: Modulus, out: &mut [u64], words: &[u64]) {
     for (out, word) in out.iter_mut().zip(words) {
         *out = q.reduce(*word);
+    }
+}
+
+/// Terms whose products are added before any is reduced: of 122 bits each.
+const TOGETHER: usize = 32;
+
+#[inline]
+pub(super) fn inner_product(q: Modulus, out: &mut [u64], terms: &[Term<'_>]) {
+    inner_product_from(q, out, terms, 0);
+}
+
+/// The words from `start` on.
+#[inline]
+pub(super) fn inner_product_from(q: Modulus, out: &mut [u64], terms: &[Term<'_>], start: usize) {
+    for (at, out) in out.iter_mut().enumerate().skip(start) {
+        let part = |some: &[Term<'_>]| {
+            let sum = some.iter().map(|(a, b)| full(a[at], b[at])).sum::<u128>();
+            q.reduce_wide(sum)
+        };
+        *out = terms.chunks(TOGETHER).map(part).fold(0, |sum, part| q.add(sum, part));
     }
 }

@@ -66,12 +66,12 @@ impl Tables {
 
     #[cfg(target_arch = "x86_64")]
     fn of_vectors(kernel: Kernel, modulus: Modulus, powers: &[u64]) -> Option<Self> {
-        if modulus.bits() > float::MAX_BITS || kernel < Kernel::Avx2 {
-            return None;
-        }
+        let bits = modulus.bits();
         let wide = || avx512::Tables::new(modulus, powers).map(|it| Self::Avx512(Arc::new(it)));
         let narrow = || avx2::Tables::new(modulus, powers).map(|it| Self::Avx2(Arc::new(it)));
-        (kernel >= Kernel::Ifma).then(wide).flatten().or_else(narrow)
+        let wide = (kernel >= Kernel::Ifma && bits <= avx512::MAX_BITS).then(wide).flatten();
+        let narrow = || (kernel >= Kernel::Avx2 && bits <= float::MAX_BITS).then(narrow).flatten();
+        wide.or_else(narrow)
     }
 
     #[cfg(not(target_arch = "x86_64"))]

@@ -5,6 +5,9 @@ use super::{MAX_BITS, avx2, avx512, float};
 use super::{Modulus, portable};
 use crate::Kernel;
 
+/// Two vectors to be multiplied.
+pub(super) type Term<'a> = (&'a [u64], &'a [u64]);
+
 /// Word by word. Of several lengths the shortest counts.
 impl Modulus {
     /// a ← a + b.
@@ -32,6 +35,11 @@ impl Modulus {
         self.mul_add_with(Kernel::detect(), sum, a, b);
     }
 
+    /// out ← Σ aᵢ·bᵢ over pairs of vectors, reduced once.
+    pub fn inner_product(self, out: &mut [u64], terms: &[(&[u64], &[u64])]) {
+        self.inner_product_with(Kernel::detect(), out, terms);
+    }
+
     /// a ← a·by.
     pub fn scale(self, a: &mut [u64], by: u64) {
         self.scale_with(Kernel::detect(), a, by);
@@ -43,15 +51,22 @@ impl Modulus {
     }
 }
 
-/// Calls the function of the kernel; those that multiply are for primes below 2^50.
+/// Bits of primes that vectors of either width multiply modulo.
+#[cfg(target_arch = "x86_64")]
+const PRODUCTS: [u32; 2] = [float::MAX_BITS, avx512::MAX_BITS];
+/// The same for sums.
+#[cfg(target_arch = "x86_64")]
+const SUMS: [u32; 2] = [MAX_BITS, MAX_BITS];
+
+/// Calls the function of the kernel, if it is for such a prime.
 macro_rules! by {
     ($kernel:ident, $most:expr, $name:ident($q:expr, $($arg:expr),*)) => {{
         #[cfg(not(target_arch = "x86_64"))]
         let _ = $kernel;
         #[cfg(target_arch = "x86_64")]
-        if $q.bits() <= $most && $kernel >= Kernel::Ifma {
+        if $q.bits() <= $most[1] && $kernel >= Kernel::Ifma {
             return avx512::$name($q, $($arg),*);
-        } else if $q.bits() <= $most && $kernel >= Kernel::Avx2 {
+        } else if $q.bits() <= $most[0] && $kernel >= Kernel::Avx2 {
             return avx2::$name($q, $($arg),*);
         }
         portable::$name($q, $($arg),*);
@@ -71,27 +86,27 @@ impl Modulus {
     #[doc(hidden)]
     pub fn add_assign_with(self, kernel: Kernel, a: &mut [u64], b: &[u64]) {
         let (a, b) = pair(a, b);
-        by!(kernel, MAX_BITS, add_assign(self, a, b));
+        by!(kernel, SUMS, add_assign(self, a, b));
     }
 
     /// [`Modulus::sub_assign`] by one kernel.
     #[doc(hidden)]
     pub fn sub_assign_with(self, kernel: Kernel, a: &mut [u64], b: &[u64]) {
         let (a, b) = pair(a, b);
-        by!(kernel, MAX_BITS, sub_assign(self, a, b));
+        by!(kernel, SUMS, sub_assign(self, a, b));
     }
 
     /// [`Modulus::neg_assign`] by one kernel.
     #[doc(hidden)]
     pub fn neg_assign_with(self, kernel: Kernel, a: &mut [u64]) {
-        by!(kernel, MAX_BITS, neg_assign(self, a));
+        by!(kernel, SUMS, neg_assign(self, a));
     }
 
     /// [`Modulus::mul_assign`] by one kernel.
     #[doc(hidden)]
     pub fn mul_assign_with(self, kernel: Kernel, a: &mut [u64], b: &[u64]) {
         let (a, b) = pair(a, b);
-        by!(kernel, float::MAX_BITS, mul_assign(self, a, b));
+        by!(kernel, PRODUCTS, mul_assign(self, a, b));
     }
 
     /// [`Modulus::mul_add`] by one kernel.
@@ -99,19 +114,33 @@ impl Modulus {
     pub fn mul_add_with(self, kernel: Kernel, sum: &mut [u64], a: &[u64], b: &[u64]) {
         let (sum, a) = pair(sum, a);
         let (sum, b) = pair(sum, b);
-        by!(kernel, float::MAX_BITS, mul_add(self, sum, &a[..b.len()], b));
+        by!(kernel, PRODUCTS, mul_add(self, sum, &a[..b.len()], b));
+    }
+
+    /// [`Modulus::inner_product`] by one kernel.
+    #[doc(hidden)]
+    pub fn inner_product_with(self, kernel: Kernel, out: &mut [u64], terms: &[(&[u64], &[u64])]) {
+        let lengths = terms.iter().map(|(a, b)| a.len().min(b.len()));
+        let count = lengths.min().unwrap_or(usize::MAX).min(out.len());
+        let out = &mut out[..count];
+        #[cfg(target_arch = "x86_64")]
+        if self.bits() <= float::MAX_BITS && kernel >= Kernel::Ifma {
+            return avx512::inner_product(self, out, terms);
+        }
+        let _ = kernel;
+        portable::inner_product(self, out, terms);
     }
 
     /// [`Modulus::scale`] by one kernel.
     #[doc(hidden)]
     pub fn scale_with(self, kernel: Kernel, a: &mut [u64], by: u64) {
-        by!(kernel, float::MAX_BITS, scale(self, a, by));
+        by!(kernel, PRODUCTS, scale(self, a, by));
     }
 
     /// [`Modulus::reduce_from`] by one kernel.
     #[doc(hidden)]
     pub fn reduce_from_with(self, kernel: Kernel, out: &mut [u64], words: &[u64]) {
         let (out, words) = pair(out, words);
-        by!(kernel, float::MAX_BITS, reduce_from(self, out, words));
+        by!(kernel, PRODUCTS, reduce_from(self, out, words));
     }
 }

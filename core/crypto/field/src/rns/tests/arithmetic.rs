@@ -123,6 +123,13 @@ fn check(kernel: Kernel, q: Modulus, inputs: &Inputs) {
     let got = with(&|a| q.mul_add_with(kernel, a, b, c));
     let products = b.iter().zip(c).map(|(b, c)| q.mul(*b, *c));
     expect("mul_add", &got, products.zip(a).map(|(bc, a)| q.add(bc, *a)).collect());
+    for count in [0, 1, 2, 8, 9, 40] {
+        let terms: Vec<_> =
+            [(&b[..], &c[..]), (a, b), (c, c)].into_iter().cycle().take(count).collect();
+        let got = with(&|a| q.inner_product_with(kernel, a, &terms));
+        let add = |sum, at| terms.iter().fold(sum, |sum, (x, y)| q.add(sum, q.mul(x[at], y[at])));
+        expect("inner product", &got, (0..a.len()).map(|at| add(0, at)).collect());
+    }
     let got = with(&|a| q.scale_with(kernel, a, *by));
     expect("scale", &got, a.iter().map(|a| q.mul(*a, *by)).collect());
     let got = with(&|a| q.reduce_from_with(kernel, a, any));
@@ -175,6 +182,8 @@ fn of_several_lengths_the_shortest_counts() {
         assert_eq!(sum[..2], [8, 7]);
         q.mul_assign_with(kernel, &mut sum[..1], &[2; 30]);
         assert_eq!(sum[..2], [16, 7]);
+        q.inner_product_with(kernel, &mut sum, &[(&[2; 30], &[3; 1]), (&[4; 9], &[5; 20])]);
+        assert_eq!(sum[..2], [26, 7]);
     }
 }
 
