@@ -8,8 +8,8 @@ use crate::{HeError, Layout, Parameters, Polynomial, Route};
 /// Degrees that are tried, smallest first.
 const DEGREES: [usize; 4] = [4096, 8192, 16_384, 32_768];
 /// Bits of the scale that are tried, best first: the error of a fresh number is about 2^10 of its
-/// units.
-const SCALE_BITS: std::ops::RangeInclusive<u32> = 28..=31;
+/// units, and every bit more is 3 % more bytes of keys.
+const SCALE_BITS: std::ops::RangeInclusive<u32> = 28..=29;
 /// Bits that the last modulus has more than the scale: answers are below 2^8.
 const HEADROOM: u32 = 9;
 /// Bits that the prime for keys has more than the scale: switching keys adds an error of 2^-4 of what

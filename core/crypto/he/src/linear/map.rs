@@ -6,7 +6,7 @@ use crate::{Ciphertext, Encoder, GaloisKeys, HeError, Plaintext};
 /// y = Wx + b, encoded for vectors of one level and scale. It uses up one modulus.
 #[derive(Clone, Debug)]
 pub struct LinearMap {
-    /// Weights by giant step, then baby step.
+    /// By giant step: the distance to it from the one before, and weights by baby step.
     terms: Vec<(i64, Vec<(i64, Plaintext)>)>,
     babies: Vec<i64>,
     folds: Vec<i64>,
@@ -35,8 +35,8 @@ impl LinearMap {
         let encode = |(baby, pattern): (&i64, &Vec<f64>)| {
             Ok((*baby, encoder.encode_at(&repeated(pattern), unit, moduli)?))
         };
-        let terms = route.terms.iter().map(|(giant, terms)| {
-            Ok((*giant, terms.iter().map(encode).collect::<Result<_, HeError>>()?))
+        let terms = route.giants().zip(route.terms.values()).map(|(distance, terms)| {
+            Ok((distance, terms.iter().map(encode).collect::<Result<_, HeError>>()?))
         });
         let bias = route.output.pack(bias, encoder.slots())?;
         Ok(Self {
@@ -60,14 +60,15 @@ impl LinearMap {
         let babies = vector.rotations(&self.babies, keys)?;
         let baby = |step: i64| &babies[self.babies.partition_point(|known| *known < step)];
         let mut sum: Option<Ciphertext> = None;
-        for (giant, terms) in &self.terms {
+        for (distance, terms) in self.terms.iter().rev() {
             let terms: Vec<_> =
                 terms.iter().map(|(step, weights)| (baby(*step), weights)).collect();
-            let part = Ciphertext::weighted_sum(&terms)?.rotate(*giant, keys)?;
-            sum = Some(match sum {
-                Some(sum) => sum.plus(&part)?,
+            let part = Ciphertext::weighted_sum(&terms)?;
+            let whole = match sum {
+                Some(later) => part.plus(&later)?,
                 None => part,
-            });
+            };
+            sum = Some(whole.rotate(*distance, keys)?);
         }
         let mut sum = sum.ok_or(HeError::Transparent)?.rescale()?;
         for step in &self.folds {

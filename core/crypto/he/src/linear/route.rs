@@ -126,9 +126,16 @@ impl Route {
         self.terms.values().flat_map(BTreeMap::keys).copied().collect()
     }
 
+    /// From each giant step to the next, from 0 on: sums are rotated by these, the last part first
+    /// (Horner), so that equal distances need one key.
+    pub(super) fn giants(&self) -> impl Iterator<Item = i64> {
+        let before = std::iter::once(0).chain(self.terms.keys().copied());
+        self.terms.keys().zip(before).map(|(giant, before)| giant - before)
+    }
+
     /// The rotations that it needs keys for.
     pub fn rotations(&self) -> BTreeSet<i64> {
-        let all = self.babies().into_iter().chain(self.terms.keys().copied());
+        let all = self.babies().into_iter().chain(self.giants());
         all.chain(self.folds.iter().copied()).filter(|step| *step != 0).collect()
     }
 
