@@ -1,5 +1,6 @@
 //! Real objects of SEAL and TenSEAL, hostile ones, and random ones.
 
+mod hostile;
 mod samples;
 
 use serde_json::Value;
