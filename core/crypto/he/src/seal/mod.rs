@@ -1,4 +1,4 @@
-//! Objects of Microsoft SEAL as bytes, read and written without it.
+//! Objects of Microsoft SEAL and of TenSEAL as bytes, read and written without either.
 //!
 //! Every object is read *against a [`Context`]*: valid parameters and their levels. What is
 //! accepted fits them in every field, so that nothing needs to be checked again, and no object
@@ -10,6 +10,7 @@
 //! | [`Plaintext`] | `Plaintext` | data, or none |
 //! | [`Ciphertext`] | `Ciphertext`, with or without seed | data |
 //! | [`SecretKey`], [`PublicKey`], [`RelinKeys`], [`GaloisKeys`] | as here | keys |
+//! | [`tenseal`] | TenSEAL's contexts and vectors | |
 //!
 //! Objects of SEAL 3.4 to 4.4 are read, whether plain, zlib or zstd. Seeds of 3.4 and 3.5, which
 //! stretch differently, are refused. By default the layout of 3.7 is written, which every later
@@ -51,6 +52,7 @@ mod level;
 mod parameters;
 mod plaintext;
 mod seed;
+pub mod tenseal;
 #[cfg(test)]
 mod tests;
 
@@ -70,7 +72,7 @@ pub use seed::{Generator, SEED_BYTES, Seed};
 /// How much one object may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of memory for all words of one object. A few hundred
+    /// Bytes of memory for all words of one object, or of one message of TenSEAL. A few hundred
     /// bytes of compressed zeros can ask for as much.
     pub bytes: u64,
 }

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod samples;
+mod tenseal;
 
 use serde_json::Value;
 
