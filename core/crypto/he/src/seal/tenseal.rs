@@ -4,8 +4,13 @@
 //! stricter than the format asks: a field twice, or an unknown one, is refused.
 
 use super::frame::{Encoding, Mode, Version};
+use zeroize::Zeroizing;
+
 use super::{Ciphertext, Context, GaloisKeys, Limits, PublicKey, RelinKeys, SealError, SecretKey};
 use crate::{Parameters, Scheme};
+
+/// Bytes of the tags and lengths of a message's fields, and some.
+const ROOM: usize = 64;
 
 /// As TenSEAL 0.3.18 writes, and the only label of 4 that it reads.
 pub const ENCODING: Encoding =
@@ -199,7 +204,7 @@ impl Shared {
     /// # Errors
     ///
     /// An object does not fit the parameters.
-    pub fn write(&self, encoding: Encoding) -> Result<Vec<u8>, TensealError> {
+    pub fn write(&self, encoding: Encoding) -> Result<Zeroizing<Vec<u8>>, TensealError> {
         let context = &self.context;
         let mut public = Vec::new();
         if let Some(key) = &self.public {
@@ -213,14 +218,15 @@ impl Shared {
         if let Some(keys) = &self.galois {
             put_bytes(&mut public, 5, &keys.write(context, encoding)?);
         }
-        let mut bytes = Vec::new();
-        put_bytes(&mut bytes, 1, &super::write_parameters(context.parameters(), encoding)?);
+        let parameters = super::write_parameters(context.parameters(), encoding)?;
+        let private = self.private.as_ref().map(|it| it.write(context, encoding)).transpose()?;
+        // Nothing with a key in it moves while it grows, which would leave a copy.
+        let length = private.as_ref().map_or(0, |message| message.len());
+        let room = parameters.len() + public.len() + length + ROOM;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+        put_bytes(&mut bytes, 1, &parameters);
         put_bytes(&mut bytes, 2, &public);
-        if let Some(private) = &self.private {
-            let mut message = zeroize::Zeroizing::new(Vec::new());
-            put_bytes(&mut message, 1, &private.key.write(context, encoding)?);
-            put_number(&mut message, 2, private.relin.into());
-            put_number(&mut message, 3, private.galois.into());
+        if let Some(message) = private {
             put_bytes(&mut bytes, 3, &message);
         }
         put_number(&mut bytes, 4, self.symmetric.into());
@@ -229,6 +235,19 @@ impl Shared {
 }
 
 impl Private {
+    fn write(
+        &self,
+        context: &Context,
+        encoding: Encoding,
+    ) -> Result<Zeroizing<Vec<u8>>, TensealError> {
+        let key = self.key.write(context, encoding)?;
+        let mut message = Zeroizing::new(Vec::with_capacity(key.len() + ROOM));
+        put_bytes(&mut message, 1, &key);
+        put_number(&mut message, 2, self.relin.into());
+        put_number(&mut message, 3, self.galois.into());
+        Ok(message)
+    }
+
     fn read(bytes: &[u8], context: &Context) -> Result<Self, TensealError> {
         const MESSAGE: &str = "a private part";
         let mut fields = [None; 3];
