@@ -3,9 +3,9 @@
 //! They are Protocol Buffers around objects of SEAL. What is read is bounded as objects are, and
 //! stricter than the format asks: a field twice, or an unknown one, is refused.
 
-use super::frame::{Encoding, Mode, Version};
 use zeroize::Zeroizing;
 
+use super::frame::{Encoding, Mode, Version};
 use super::{Ciphertext, Context, GaloisKeys, Limits, PublicKey, RelinKeys, SealError, SecretKey};
 use crate::{Parameters, Scheme};
 
