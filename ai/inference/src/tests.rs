@@ -86,6 +86,8 @@ fn keys_give_way_and_are_missed_by_name() {
     assert_eq!(server.users(), 1);
     let gone = server.answer(old, &question, &mut rng);
     assert!(matches!(gone, Err(InferenceError::UnknownKeys { id }) if id == old));
+    let large = server.answer(old, &vec![0; server.question_bytes() + 1], &mut rng);
+    assert!(matches!(large, Err(InferenceError::Bytes { what: "a question", .. })));
     let never = Digest::of("test", b"");
     assert!(server.answer(never, &question, &mut rng).is_err());
 }

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -109,7 +109,6 @@ async fn told_to_stop() {
 }
 
 fn router(server: Server, threads: usize) -> Router {
-    let limits = [server.key_bytes(), server.question_bytes()];
     let shared = Arc::new(Shared {
         server,
         threads: Semaphore::new(threads),
@@ -122,8 +121,8 @@ fn router(server: Server, threads: usize) -> Router {
     });
     Router::new()
         .route("/v1/description", get(description))
-        .route("/v1/keys", post(keys).layer(DefaultBodyLimit::max(limits[0])))
-        .route("/v1/answers/{keys}", post(answer).layer(DefaultBodyLimit::max(limits[1])))
+        .route("/v1/keys", post(keys))
+        .route("/v1/answers/{keys}", post(answer))
         .route("/metrics", get(metrics))
         .with_state(shared)
 }
@@ -132,36 +131,58 @@ async fn description(State(shared): State<Arc<Shared>>) -> Result<Vec<u8>, Refus
     shared.server.description().encode().map_err(|error| Refusal::Bad(error.into()))
 }
 
-async fn keys(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Vec<u8>, Refusal> {
-    let done = computed(&shared, move |server| server.register(&body)).await;
+async fn keys(State(shared): State<Arc<Shared>>, body: Body) -> Result<Vec<u8>, Refusal> {
+    let message = Message { what: "keys", body, limit: shared.server.key_bytes() };
+    let done = computed(&shared, message, Server::register).await;
     done.map(|name| name.0.to_vec())
 }
 
 async fn answer(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Vec<u8>, Refusal> {
     let unknown = || Refusal::Bad(InferenceError::UnknownKeys { id: Digest([0; 32]) });
     let name: Digest = name.parse().map_err(|_| unknown())?;
-    let rng = SystemRng::default;
-    computed(&shared, move |server| server.answer(name, &body, &mut rng())).await
+    let message = Message { what: "a question", body, limit: shared.server.question_bytes() };
+    let work =
+        move |server: &Server, bytes: &[u8]| server.answer(name, bytes, &mut SystemRng::default());
+    computed(&shared, message, work).await
+}
+
+/// A message that is still to be read, by who has a place.
+struct Message {
+    what: &'static str,
+    body: Body,
+    limit: usize,
+}
+
+impl Message {
+    async fn read(self) -> Result<Vec<u8>, Refusal> {
+        let Self { what, body, limit } = self;
+        let read = timeout(DEADLINE, to_bytes(body, limit)).await.map_err(|_| Refusal::Late)?;
+        // Whoever broke off does not hear it.
+        let large = |_| Refusal::Bad(InferenceError::Bytes { what, got: limit + 1, limit });
+        read.map(Into::into).map_err(large)
+    }
 }
 
 /// Computes on a thread of its own, when there is one, and counts.
 async fn computed<T: Send + 'static>(
     shared: &Arc<Shared>,
-    work: impl FnOnce(&Server) -> Result<T, InferenceError> + Send + 'static,
+    message: Message,
+    work: impl FnOnce(&Server, &[u8]) -> Result<T, InferenceError> + Send + 'static,
 ) -> Result<T, Refusal> {
     let from = shared.clock.seconds();
     let Ok(_place) = shared.places.try_acquire() else {
         shared.turned_away.fetch_add(1, Ordering::Relaxed);
         return Err(Refusal::Busy);
     };
+    let bytes = message.read().await?;
     let turn = timeout(DEADLINE, shared.threads.acquire());
     let _turn = turn.await.map_err(|_| Refusal::Late)?;
     let own = Arc::clone(shared);
-    let done = tokio::task::spawn_blocking(move || work(&own.server)).await;
+    let done = tokio::task::spawn_blocking(move || work(&own.server, &bytes)).await;
     let done = done.map_err(|error| Refusal::Failed(error.to_string()))?;
     let micros = Duration::from_secs_f64((shared.clock.seconds() - from).max(0.0)).as_micros();
     shared.micros.fetch_add(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);

@@ -37,29 +37,28 @@ impl Digits {
 
     /// What the polynomial, after X → X^element, contributes under s.
     fn switched(&self, context: &Context, element: u64, key: &SwitchingKey) -> [Vec<u64>; 2] {
-        let (degree, moduli, special) = (context.degree(), self.moduli, key.pairs().len());
+        let (degree, moduli, key_pairs) = (context.degree(), self.moduli, key.pairs());
+        let special = key_pairs.len();
         let order = context.order(element);
         let mut sums = [vec![0; moduli * degree], vec![0; moduli * degree]];
         let mut last = [vec![0; degree], vec![0; degree]];
-        let mut moved = vec![0; degree];
+        let mut moved = vec![0; self.digits.len() * degree];
         for (limb, target) in (0..moduli).chain([special]).enumerate() {
-            let modulus = context.modulus(target);
-            for (digit, pair) in self.digits.iter().zip(key.pairs()) {
+            for (moved, digit) in moved.chunks_exact_mut(degree).zip(&self.digits) {
                 let digit = &digit[limb * degree..(limb + 1) * degree];
                 for (to, from) in moved.iter_mut().zip(&*order) {
                     *to = digit[*from as usize];
                 }
-                for half in 0..2 {
-                    let sum = match sums[half].get_mut(limb * degree..(limb + 1) * degree) {
-                        Some(sum) => sum,
-                        None => &mut last[half],
-                    };
-                    modulus.mul_add(
-                        sum,
-                        &moved,
-                        &pair[half][target * degree..(target + 1) * degree],
-                    );
-                }
+            }
+            for half in 0..2 {
+                let sum = match sums[half].get_mut(limb * degree..(limb + 1) * degree) {
+                    Some(sum) => sum,
+                    None => &mut last[half],
+                };
+                let key = target * degree..(target + 1) * degree;
+                let keys = key_pairs.iter().map(|pair| &pair[half][key.clone()]);
+                let terms: Vec<_> = moved.chunks_exact(degree).zip(keys).collect();
+                context.modulus(target).inner_product(sum, &terms);
             }
         }
         for (sum, last) in sums.iter_mut().zip(&mut last) {
@@ -108,28 +107,38 @@ impl Ciphertext {
     /// # Errors
     /// As [`Ciphertext::multiply_plain`] and [`Ciphertext::plus`]; [`HeError::Transparent`] without
     /// terms.
-    pub fn weighted_sum(terms: &[(&Self, &Plaintext)]) -> Result<Self, HeError> {
+    pub fn weighted_sum<'a>(terms: &[(&'a Self, &'a Plaintext)]) -> Result<Self, HeError> {
         let Some(((first, by), others)) = terms.split_first() else {
             return Err(HeError::Transparent);
         };
-        let mut sum = (*first).clone().multiply_plain(by)?;
-        for (term, by) in others {
-            sum.fits(term)?;
-            sum.fits_plain(by)?;
-            super::evaluate::close(sum.scale, term.scale * by.scale)?;
-            if term.size() != sum.size() {
-                return Err(HeError::Size { what: "a sum", got: term.size(), needed: sum.size() });
-            }
-            let context = &*first.context;
-            for (sum, term) in sum.polynomials.iter_mut().zip(&term.polynomials) {
-                let limbs = term
-                    .chunks_exact(context.degree())
-                    .zip(by.words.chunks_exact(context.degree()));
-                for ((transform, sum), (term, by)) in context.limbs(sum).zip(limbs) {
-                    transform.modulus().mul_add(sum, term, by);
-                }
+        let scale = first.scaled(by.scale)?;
+        for (term, weight) in others.iter().chain([&(*first, *by)]) {
+            first.fits(term)?;
+            first.fits_plain(weight)?;
+            super::evaluate::close(scale, term.scale * weight.scale)?;
+            if term.size() != first.size() {
+                return Err(HeError::Size {
+                    what: "a sum",
+                    got: term.size(),
+                    needed: first.size(),
+                });
             }
         }
+        let context = &*first.context;
+        let polynomial = |at: usize| {
+            let mut sum = vec![0; first.moduli * context.degree()];
+            for (limb, (transform, sum)) in context.limbs(&mut sum).enumerate() {
+                let words = limb * context.degree()..(limb + 1) * context.degree();
+                let pair = |(term, by): &(&'a Self, &'a Plaintext)| {
+                    (&term.polynomials[at][words.clone()], &by.words[words.clone()])
+                };
+                let pairs: Vec<_> = terms.iter().map(pair).collect();
+                transform.modulus().inner_product(sum, &pairs);
+            }
+            sum
+        };
+        let polynomials = (0..first.size()).map(polynomial).collect();
+        let sum = Self::new(&first.context, polynomials, first.moduli, scale);
         sum.opaque()
     }
 }
