@@ -209,7 +209,7 @@ def main():
             print(f"N {parameters[0]}, bits {parameters[1]}, ours labelled {version}: errors {shown};"
                   f" the same bytes after square, relinearise, rescale, rotate: {equal}")
             bad += not equal or max(errors) > 1e-2
-    sys.exit(bad > 0)
+    sys.exit(1 if bad else 0)
 
 
 if __name__ == "__main__":
