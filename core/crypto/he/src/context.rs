@@ -95,6 +95,27 @@ impl Context {
         self.transforms.iter().zip(words.chunks_exact_mut(self.degree()))
     }
 
+    /// Applies `to` to the residues of both for each modulus.
+    pub(crate) fn each(
+        &self,
+        ours: &mut [u64],
+        theirs: &[u64],
+        to: fn(Modulus, &mut [u64], &[u64]),
+    ) {
+        let limbs = theirs.chunks_exact(self.degree());
+        for ((transform, ours), theirs) in self.limbs(ours).zip(limbs) {
+            to(transform.modulus(), ours, theirs);
+        }
+    }
+
+    /// sum ← sum + a·b for each modulus.
+    pub(crate) fn add_products(&self, sum: &mut [u64], a: &[u64], b: &[u64]) {
+        let limbs = a.chunks_exact(self.degree()).zip(b.chunks_exact(self.degree()));
+        for ((transform, sum), (a, b)) in self.limbs(sum).zip(limbs) {
+            transform.modulus().mul_add(sum, a, b);
+        }
+    }
+
     /// Coefficients, as small integers, modulo the first `moduli` moduli, transformed.
     pub(crate) fn lift(&self, coefficients: &[i64], moduli: usize) -> Vec<u64> {
         let mut words = vec![0; moduli * self.degree()];
@@ -161,9 +182,20 @@ impl Context {
 
     /// X → X^element on a transformed polynomial.
     pub(crate) fn permuted(&self, words: &[u64], element: u64) -> Vec<u64> {
+        let mut moved = vec![0; words.len()];
+        self.permute(words, element, &mut moved);
+        moved
+    }
+
+    /// [`Context::permuted`] into `out`.
+    pub(crate) fn permute(&self, words: &[u64], element: u64, out: &mut [u64]) {
         let order = self.order(element);
-        let limbs = words.chunks_exact(self.degree());
-        limbs.flat_map(|limb| order.iter().map(|from| limb[*from as usize])).collect()
+        let limbs = words.chunks_exact(self.degree()).zip(out.chunks_exact_mut(self.degree()));
+        for (limb, out) in limbs {
+            for (to, from) in out.iter_mut().zip(&*order) {
+                *to = limb[*from as usize];
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use nexus_field::rns::Modulus;
 use nexus_types::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -66,14 +67,10 @@ impl SecretKey {
     fn zero(&self, moduli: usize, rng: &mut dyn CryptoRng) -> ([Vec<u64>; 2], Seed) {
         let (context, seed) = (&self.context, seed(rng));
         let a = seed.expand(&context.parameters().moduli()[..moduli], context.degree());
-        let mut b = Zeroizing::new(context.lift(&errors(context.degree(), rng), moduli));
-        let (degree, mut b_words) = (context.degree(), std::mem::take(&mut *b));
-        let limbs = a.chunks_exact(degree).zip(self.words.chunks_exact(degree));
-        for ((transform, b), (a, s)) in context.limbs(&mut b_words).zip(limbs) {
-            transform.modulus().mul_add(b, a, s);
-            transform.modulus().neg_assign(b);
-        }
-        ([b_words, a], seed)
+        let mut b = context.lift(&errors(context.degree(), rng), moduli);
+        context.add_products(&mut b, &a, &self.words);
+        context.limbs(&mut b).for_each(|(it, limb)| it.modulus().neg_assign(limb));
+        ([b, a], seed)
     }
 
     pub(crate) fn words(&self) -> &[u64] {
@@ -120,10 +117,7 @@ impl SecretKey {
     /// [`HeError::Moduli`] if there is no modulus for keys.
     pub fn relinearisation(&self, rng: &mut dyn CryptoRng) -> Result<RelinearisationKey, HeError> {
         let mut square = Zeroizing::new(self.words.to_vec());
-        let limbs = self.words.chunks_exact(self.context.degree());
-        for ((transform, square), s) in self.context.limbs(&mut square).zip(limbs) {
-            transform.modulus().mul_assign(square, s);
-        }
+        self.context.each(&mut square, &self.words, Modulus::mul_assign);
         self.switching(&square, rng).map(RelinearisationKey)
     }
 
@@ -175,7 +169,7 @@ impl SecretKey {
     ) -> Result<SeededCiphertext, HeError> {
         plain.context.same(&self.context)?;
         let ([mut b, a], seed) = self.zero(plain.moduli, rng);
-        add(&self.context, &mut b, &plain.words);
+        self.context.each(&mut b, &plain.words, Modulus::add_assign);
         let ciphertext = Ciphertext::new(&self.context, vec![b, a], plain.moduli, plain.scale);
         Ok(SeededCiphertext { ciphertext, seed })
     }
@@ -191,12 +185,9 @@ impl SecretKey {
         let mut sum = vec![0; ciphertext.moduli * degree];
         // Horner: ((c2 s) + c1) s + c0.
         for (at, polynomial) in ciphertext.polynomials.iter().enumerate().rev() {
-            add(&self.context, &mut sum, polynomial);
+            self.context.each(&mut sum, polynomial, Modulus::add_assign);
             if at > 0 {
-                let limbs = self.words.chunks_exact(degree);
-                for ((transform, sum), s) in self.context.limbs(&mut sum).zip(limbs) {
-                    transform.modulus().mul_assign(sum, s);
-                }
+                self.context.each(&mut sum, &self.words, Modulus::mul_assign);
             }
         }
         Ok(Plaintext {
@@ -205,13 +196,6 @@ impl SecretKey {
             moduli: ciphertext.moduli,
             scale: ciphertext.scale,
         })
-    }
-}
-
-fn add(context: &Context, sum: &mut [u64], other: &[u64]) {
-    let limbs = other.chunks_exact(context.degree());
-    for ((transform, sum), other) in context.limbs(sum).zip(limbs) {
-        transform.modulus().add_assign(sum, other);
     }
 }
 
@@ -246,10 +230,7 @@ impl PublicKey {
         let u = Zeroizing::new(context.lift(&ternary(degree, rng), moduli));
         let mut half = |key: &[u64]| {
             let mut words = context.lift(&errors(degree, rng), moduli);
-            let limbs = key.chunks_exact(degree).zip(u.chunks_exact(degree));
-            for ((transform, words), (key, u)) in context.limbs(&mut words).zip(limbs) {
-                transform.modulus().mul_add(words, key, u);
-            }
+            context.add_products(&mut words, key, &u);
             let (kept, last) = words.split_at_mut(plain.moduli * degree);
             if more > 0 {
                 context.divide(kept, last, plain.moduli);
@@ -258,7 +239,7 @@ impl PublicKey {
             words
         };
         let (mut b, a) = (half(&self.pair[0]), half(&self.pair[1]));
-        add(context, &mut b, &plain.words);
+        context.each(&mut b, &plain.words, Modulus::add_assign);
         Ok(Ciphertext::new(context, vec![b, a], plain.moduli, plain.scale))
     }
 }
@@ -307,47 +288,5 @@ impl SwitchingKey {
     /// For each data modulus a pair over all moduli.
     pub(crate) fn pairs(&self) -> &[[Vec<u64>; 2]] {
         &self.digits
-    }
-
-    /// What `words`, transformed and for the first `moduli` moduli, contributes under s.
-    ///
-    /// For each modulus j: the residues modulo j as integers, times the pair of digit j; the sum
-    /// divided by the modulus for keys.
-    pub(crate) fn switch(&self, words: &[u64], moduli: usize) -> [Vec<u64>; 2] {
-        let context = &*self.context;
-        let degree = context.degree();
-        let special = self.digits.len();
-        let mut digits = words.to_vec();
-        context.limbs(&mut digits).for_each(|(transform, digit)| transform.inverse(digit));
-        let mut sums = [vec![0; moduli * degree], vec![0; moduli * degree]];
-        let mut last = [vec![0; degree], vec![0; degree]];
-        let mut room = vec![0; words.len()];
-        for target in (0..moduli).chain([special]) {
-            let limb = target * degree..(target + 1) * degree;
-            let transform = context.transform(target);
-            let modulus = transform.modulus();
-            let rooms = room.chunks_exact_mut(degree);
-            for (at, (room, digit)) in rooms.zip(digits.chunks_exact(degree)).enumerate() {
-                if at == target {
-                    room.copy_from_slice(&words[limb.clone()]);
-                } else {
-                    modulus.reduce_from(room, digit);
-                    transform.forward(room);
-                }
-            }
-            for half in 0..2 {
-                let sum = match sums[half].get_mut(limb.clone()) {
-                    Some(sum) if target < moduli => sum,
-                    _ => &mut last[half],
-                };
-                let keys = self.digits.iter().map(|pair| &pair[half][limb.clone()]);
-                let terms: Vec<_> = room.chunks_exact(degree).zip(keys).collect();
-                modulus.inner_product(sum, &terms);
-            }
-        }
-        for (sum, last) in sums.iter_mut().zip(&mut last) {
-            context.divide(sum, last, special);
-        }
-        sums
     }
 }

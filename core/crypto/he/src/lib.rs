@@ -55,6 +55,7 @@ mod parameters;
 mod polynomial;
 mod sample;
 pub mod seal;
+mod switch;
 
 pub use ckks::{Ciphertext, Complex, Encoder, Plaintext, SeededCiphertext};
 pub use context::Context;

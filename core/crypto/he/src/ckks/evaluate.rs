@@ -2,7 +2,6 @@
 
 use nexus_field::rns::Modulus;
 
-use crate::context::Context;
 use crate::keys::{GaloisKeys, RelinearisationKey};
 use crate::{Ciphertext, HeError, Plaintext};
 
@@ -16,14 +15,6 @@ fn level(what: &'static str, got: usize, needed: usize) -> Result<(), HeError> {
     if got == needed { Ok(()) } else { Err(HeError::Level { what, got, needed }) }
 }
 
-/// Applies `to` to the residues of both for each modulus.
-fn each(context: &Context, ours: &mut [u64], theirs: &[u64], to: fn(Modulus, &mut [u64], &[u64])) {
-    let limbs = theirs.chunks_exact(context.degree());
-    for ((transform, ours), theirs) in context.limbs(ours).zip(limbs) {
-        to(transform.modulus(), ours, theirs);
-    }
-}
-
 impl Ciphertext {
     pub(super) fn fits(&self, other: &Self) -> Result<(), HeError> {
         self.context.same(&other.context)?;
@@ -33,6 +24,14 @@ impl Ciphertext {
     pub(super) fn fits_plain(&self, plain: &Plaintext) -> Result<(), HeError> {
         self.context.same(&plain.context)?;
         level("the plaintext", plain.moduli, self.moduli)
+    }
+
+    /// Its two polynomials, if there are no more.
+    pub(super) fn pair(&self, what: &'static str) -> Result<[&[u64]; 2], HeError> {
+        match &*self.polynomials {
+            [first, second] => Ok([first, second]),
+            all => Err(HeError::Size { what, got: all.len(), needed: 2 }),
+        }
     }
 
     /// Refuses what shows its message: all but the first polynomial are zero.
@@ -54,7 +53,7 @@ impl Ciphertext {
             self.polynomials.resize(other.size(), vec![0; words]);
         }
         for (ours, theirs) in self.polynomials.iter_mut().zip(&other.polynomials) {
-            each(&self.context, ours, theirs, to);
+            self.context.each(ours, theirs, to);
         }
         self.opaque()
     }
@@ -92,7 +91,7 @@ impl Ciphertext {
         self.fits_plain(plain)?;
         close(self.scale, plain.scale)?;
         if let Some(first) = self.polynomials.first_mut() {
-            each(&self.context, first, &plain.words, Modulus::add_assign);
+            self.context.each(first, &plain.words, Modulus::add_assign);
         }
         Ok(self)
     }
@@ -106,7 +105,7 @@ impl Ciphertext {
         self.fits_plain(plain)?;
         self.scale = self.scaled(plain.scale)?;
         for words in &mut self.polynomials {
-            each(&self.context, words, &plain.words, Modulus::mul_assign);
+            self.context.each(words, &plain.words, Modulus::mul_assign);
         }
         self.opaque()
     }
@@ -144,21 +143,16 @@ impl Ciphertext {
     pub fn multiply(&self, other: &Self) -> Result<Self, HeError> {
         self.fits(other)?;
         let scale = self.scaled(other.scale)?;
-        let pair = |it: &Self| match &*it.polynomials {
-            [first, second] => Ok((first.clone(), second.clone())),
-            all => Err(HeError::Size { what: "a product", got: all.len(), needed: 2 }),
+        let ([a0, a1], [b0, b1]) = (self.pair("a product")?, other.pair("a product")?);
+        let product = |a: &[u64], b: &[u64]| {
+            let mut product = a.to_vec();
+            self.context.each(&mut product, b, Modulus::mul_assign);
+            product
         };
-        let ((mut first, a1), (b0, b1)) = (pair(self)?, pair(other)?);
-        let (mut middle, mut last) = (first.clone(), a1.clone());
-        let (context, multiply) = (&*self.context, Modulus::mul_assign);
-        each(context, &mut middle, &b1, multiply);
-        each(context, &mut first, &b0, multiply);
-        each(context, &mut last, &b1, multiply);
-        let pairs = a1.chunks_exact(context.degree()).zip(b0.chunks_exact(context.degree()));
-        for ((transform, middle), (a, b)) in context.limbs(&mut middle).zip(pairs) {
-            transform.modulus().mul_add(middle, a, b);
-        }
-        Self::new(&self.context, vec![first, middle, last], self.moduli, scale).opaque()
+        let mut middle = product(a0, b1);
+        self.context.add_products(&mut middle, a1, b0);
+        let polynomials = vec![product(a0, b0), middle, product(a1, b1)];
+        Self::new(&self.context, polynomials, self.moduli, scale).opaque()
     }
 
     /// Takes three polynomials back to two.
@@ -178,7 +172,7 @@ impl Ciphertext {
 
     fn add_pair(&mut self, pair: &[Vec<u64>; 2]) {
         for (ours, theirs) in self.polynomials.iter_mut().zip(pair) {
-            each(&self.context, ours, theirs, Modulus::add_assign);
+            self.context.each(ours, theirs, Modulus::add_assign);
         }
     }
 
@@ -244,13 +238,11 @@ impl Ciphertext {
     pub fn automorphism(&self, element: u64, keys: &GaloisKeys) -> Result<Self, HeError> {
         keys.context().same(&self.context)?;
         let key = keys.key(element)?;
-        let [first, second] = &*self.polynomials else {
-            return Err(HeError::Size { what: "a rotation", got: self.size(), needed: 2 });
-        };
+        let [first, second] = self.pair("a rotation")?;
         let moved = self.context.permuted(second, element);
         let [mut sum, other] = key.switch(&moved, self.moduli);
         let first = self.context.permuted(first, element);
-        each(&self.context, &mut sum, &first, Modulus::add_assign);
+        self.context.each(&mut sum, &first, Modulus::add_assign);
         Ok(Self::new(&self.context, vec![sum, other], self.moduli, self.scale))
     }
 }
