@@ -6,20 +6,87 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nexus_field::rns::{Modulus, Transform};
 
-use crate::{HeError, Parameters, ParametersId};
+use crate::bfv::Tables;
+use crate::{HeError, Parameters, ParametersId, Scheme};
 
 /// The generator of the rotations, modulo 2N.
 const GENERATOR: u64 = 3;
+
+/// Transforms for some moduli: polynomials over them lie limb after limb.
+#[derive(Debug)]
+pub(crate) struct Base(Vec<Transform>);
+
+impl Base {
+    pub(crate) fn new(moduli: &[Modulus], degree: usize) -> Result<Self, HeError> {
+        let transform = |modulus: &Modulus| Ok(Transform::new(*modulus, degree)?);
+        moduli.iter().map(transform).collect::<Result<_, HeError>>().map(Self)
+    }
+
+    fn degree(&self) -> usize {
+        self.0.first().map_or(1, Transform::degree)
+    }
+
+    /// The limbs of a polynomial, from the first modulus on, each with its transform.
+    pub(crate) fn limbs<'a>(
+        &'a self,
+        words: &'a mut [u64],
+    ) -> impl Iterator<Item = (&'a Transform, &'a mut [u64])> {
+        self.0.iter().zip(words.chunks_exact_mut(self.degree()))
+    }
+
+    pub(crate) fn forward(&self, words: &mut [u64]) {
+        self.limbs(words).for_each(|(transform, limb)| transform.forward(limb));
+    }
+
+    pub(crate) fn inverse(&self, words: &mut [u64]) {
+        self.limbs(words).for_each(|(transform, limb)| transform.inverse(limb));
+    }
+
+    /// Applies `to` to the residues of both for each modulus.
+    pub(crate) fn each(
+        &self,
+        ours: &mut [u64],
+        theirs: &[u64],
+        to: fn(Modulus, &mut [u64], &[u64]),
+    ) {
+        let limbs = theirs.chunks_exact(self.degree());
+        for ((transform, ours), theirs) in self.limbs(ours).zip(limbs) {
+            to(transform.modulus(), ours, theirs);
+        }
+    }
+
+    /// sum ← sum + a·b for each modulus.
+    pub(crate) fn add_products(&self, sum: &mut [u64], a: &[u64], b: &[u64]) {
+        let limbs = a.chunks_exact(self.degree()).zip(b.chunks_exact(self.degree()));
+        for ((transform, sum), (a, b)) in self.limbs(sum).zip(limbs) {
+            transform.modulus().mul_add(sum, a, b);
+        }
+    }
+
+    /// (a₀ + a₁ s)(b₀ + b₁ s), by powers of s.
+    pub(crate) fn tensor(&self, [a0, a1]: [&[u64]; 2], [b0, b1]: [&[u64]; 2]) -> [Vec<u64>; 3] {
+        let product = |a: &[u64], b: &[u64]| {
+            let mut product = a.to_vec();
+            self.each(&mut product, b, Modulus::mul_assign);
+            product
+        };
+        let mut middle = product(a0, b1);
+        self.add_products(&mut middle, a1, b0);
+        [product(a0, b0), middle, product(a1, b1)]
+    }
+}
 
 /// The tables of one set of parameters.
 #[derive(Debug)]
 pub struct Context {
     parameters: Parameters,
-    transforms: Vec<Transform>,
+    base: Base,
     ids: Vec<ParametersId>,
     /// The inverse of modulus j modulo modulus i at `inverses[j][i]`; 0 for i = j.
     inverses: Vec<Vec<u64>>,
     orders: Mutex<BTreeMap<u64, Arc<[u32]>>>,
+    /// Constants of BFV.
+    integers: Option<Tables>,
 }
 
 impl Context {
@@ -29,9 +96,7 @@ impl Context {
     /// [`HeError::Rns`] if a modulus has no transform.
     pub fn new(parameters: Parameters) -> Result<Arc<Self>, HeError> {
         let degree = parameters.degree();
-        let transform = |modulus: &Modulus| Ok(Transform::new(*modulus, degree)?);
-        let transforms =
-            parameters.moduli().iter().map(transform).collect::<Result<_, HeError>>()?;
+        let base = Base::new(parameters.moduli(), degree)?;
         let ids =
             (1..=parameters.moduli().len()).filter_map(|count| parameters.id(count)).collect();
         let inverse = |of: &Modulus| {
@@ -39,8 +104,12 @@ impl Context {
             parameters.moduli().iter().map(inverse).collect()
         };
         let inverses = parameters.moduli().iter().map(inverse).collect();
+        let integers = match (parameters.scheme(), parameters.plain()) {
+            (Scheme::Bfv, Some(plain)) => Some(Tables::new(&parameters, plain)?),
+            _ => None,
+        };
         let orders = Mutex::default();
-        Ok(Arc::new(Self { parameters, transforms, ids, inverses, orders }))
+        Ok(Arc::new(Self { parameters, base, ids, inverses, orders, integers }))
     }
 
     /// The parameters.
@@ -70,11 +139,11 @@ impl Context {
     }
 
     pub(crate) fn modulus(&self, at: usize) -> Modulus {
-        self.transforms[at].modulus()
+        self.base.0[at].modulus()
     }
 
     pub(crate) fn transform(&self, at: usize) -> &Transform {
-        &self.transforms[at]
+        &self.base.0[at]
     }
 
     /// The inverse of one modulus modulo another.
@@ -84,36 +153,75 @@ impl Context {
 
     /// The place of the modulus that is for keys only, if there is one.
     pub(crate) fn special(&self) -> Option<usize> {
-        self.transforms.len().checked_sub(1).filter(|at| *at > 0)
+        self.base.0.len().checked_sub(1).filter(|at| *at > 0)
     }
 
-    /// The limbs of a polynomial, from the first modulus on, each with its transform.
+    /// The transforms of all moduli.
+    pub(crate) const fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// [`Base::limbs`].
     pub(crate) fn limbs<'a>(
         &'a self,
         words: &'a mut [u64],
     ) -> impl Iterator<Item = (&'a Transform, &'a mut [u64])> {
-        self.transforms.iter().zip(words.chunks_exact_mut(self.degree()))
+        self.base.limbs(words)
     }
 
-    /// Applies `to` to the residues of both for each modulus.
+    /// [`Base::each`].
     pub(crate) fn each(
         &self,
         ours: &mut [u64],
         theirs: &[u64],
         to: fn(Modulus, &mut [u64], &[u64]),
     ) {
-        let limbs = theirs.chunks_exact(self.degree());
-        for ((transform, ours), theirs) in self.limbs(ours).zip(limbs) {
-            to(transform.modulus(), ours, theirs);
-        }
+        self.base.each(ours, theirs, to);
     }
 
-    /// sum ← sum + a·b for each modulus.
+    /// [`Base::add_products`].
     pub(crate) fn add_products(&self, sum: &mut [u64], a: &[u64], b: &[u64]) {
-        let limbs = a.chunks_exact(self.degree()).zip(b.chunks_exact(self.degree()));
-        for ((transform, sum), (a, b)) in self.limbs(sum).zip(limbs) {
-            transform.modulus().mul_add(sum, a, b);
+        self.base.add_products(sum, a, b);
+    }
+
+    /// The constants of BFV, if that is the scheme.
+    pub(crate) fn integers(&self) -> Result<&Tables, HeError> {
+        self.integers.as_ref().ok_or(HeError::Scheme { operation: "arithmetic of integers" })
+    }
+
+    /// Coefficients as integers of smallest magnitude, rounded to doubles.
+    pub(crate) fn centred(&self, words: &[u64]) -> Vec<f64> {
+        let moduli = words.len() / self.degree();
+        let mut digits = vec![0; moduli];
+        let coefficient = |at: usize| {
+            // Digits to mixed radix (Garner 1959): Σ dᵢ q₀ … qᵢ₋₁.
+            for i in 0..moduli {
+                let modulus = self.modulus(i);
+                let mut digit = words[i * self.degree() + at];
+                for (j, earlier) in digits[..i].iter().enumerate() {
+                    digit = modulus.sub(digit, modulus.reduce(*earlier));
+                    digit = modulus.mul(digit, self.inverse(j, i));
+                }
+                digits[i] = digit;
+            }
+            self.smallest(&digits)
+        };
+        (0..self.degree()).map(coefficient).collect()
+    }
+
+    /// The number of smallest magnitude with these digits, modulo the product of their moduli.
+    fn smallest(&self, digits: &[u64]) -> f64 {
+        let last = digits.len().saturating_sub(1);
+        let negative = digits.last().is_some_and(|digit| *digit > self.modulus(last).value() / 2);
+        let (mut value, mut unit) = (0.0, 1.0);
+        for (at, digit) in digits.iter().enumerate() {
+            let modulus = self.modulus(at).value();
+            // −1 − v has the digits q − 1 − d.
+            let digit = if negative { modulus - 1 - digit } else { *digit };
+            value += digit as f64 * unit;
+            unit *= modulus as f64;
         }
+        if negative { -1.0 - value } else { value }
     }
 
     /// Coefficients, as small integers, modulo the first `moduli` moduli, transformed.
@@ -197,6 +305,21 @@ impl Context {
             }
         }
     }
+}
+
+/// Where slot j and slot N/2 + j are in a transformed polynomial: at ψ^(3^j) and at its inverse.
+pub(crate) fn places(degree: usize) -> Vec<[u32; 2]> {
+    let bits = degree.ilog2();
+    let reverse = |at: u32| at.reverse_bits() >> (u32::BITS - bits);
+    #[expect(clippy::cast_possible_truncation, reason = "a degree is at most 2^17")]
+    let count = degree as u32;
+    let mut exponent = 1;
+    let place = |_| {
+        let own = [exponent, 2 * count - exponent].map(|odd| reverse((odd - 1) / 2));
+        exponent = exponent * 3 % (2 * count);
+        own
+    };
+    (0..count / 2).map(place).collect()
 }
 
 /// Slot i holds the value at ψ^E, E = 2 rev(i) + 1; what comes there was at ψ^(g E).

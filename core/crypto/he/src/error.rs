@@ -115,6 +115,19 @@ pub enum HeError {
         /// Why not.
         problem: &'static str,
     },
+    /// An integer that is none modulo t.
+    #[error("value {index} is {got}: with this plain modulus {limit} is the largest magnitude")]
+    Integer {
+        /// Its place.
+        index: usize,
+        /// The value.
+        got: i64,
+        /// The largest magnitude.
+        limit: u64,
+    },
+    /// The noise has reached the message.
+    #[error("the noise of the ciphertext is as large as its message: too much was computed on it")]
+    Noise,
     /// Scales that differ.
     #[error("the scales differ: {ours} and {theirs}")]
     Scale {

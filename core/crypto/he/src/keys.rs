@@ -67,10 +67,16 @@ impl SecretKey {
     fn zero(&self, moduli: usize, rng: &mut dyn CryptoRng) -> ([Vec<u64>; 2], Seed) {
         let (context, seed) = (&self.context, seed(rng));
         let a = seed.expand(&context.parameters().moduli()[..moduli], context.degree());
+        (self.hide(a, rng), seed)
+    }
+
+    /// (−(a s + e), a) for an `a` that is uniform and transformed.
+    pub(crate) fn hide(&self, a: Vec<u64>, rng: &mut dyn CryptoRng) -> [Vec<u64>; 2] {
+        let (context, moduli) = (&self.context, a.len() / self.context.degree());
         let mut b = context.lift(&errors(context.degree(), rng), moduli);
         context.add_products(&mut b, &a, &self.words);
         context.limbs(&mut b).for_each(|(it, limb)| it.modulus().neg_assign(limb));
-        ([b, a], seed)
+        [b, a]
     }
 
     pub(crate) fn words(&self) -> &[u64] {
@@ -181,8 +187,17 @@ impl SecretKey {
     /// [`HeError::OtherParameters`].
     pub fn decrypt(&self, ciphertext: &Ciphertext) -> Result<Plaintext, HeError> {
         ciphertext.context.same(&self.context)?;
-        let degree = self.context.degree();
-        let mut sum = vec![0; ciphertext.moduli * degree];
+        Ok(Plaintext {
+            context: Arc::clone(&self.context),
+            words: self.phase(ciphertext),
+            moduli: ciphertext.moduli,
+            scale: ciphertext.scale,
+        })
+    }
+
+    /// c₀ + c₁ s + c₂ s² + …
+    pub(crate) fn phase(&self, ciphertext: &Ciphertext) -> Vec<u64> {
+        let mut sum = vec![0; ciphertext.moduli * self.context.degree()];
         // Horner: ((c2 s) + c1) s + c0.
         for (at, polynomial) in ciphertext.polynomials.iter().enumerate().rev() {
             self.context.each(&mut sum, polynomial, Modulus::add_assign);
@@ -190,18 +205,18 @@ impl SecretKey {
                 self.context.each(&mut sum, &self.words, Modulus::mul_assign);
             }
         }
-        Ok(Plaintext {
-            context: Arc::clone(&self.context),
-            words: sum,
-            moduli: ciphertext.moduli,
-            scale: ciphertext.scale,
-        })
+        sum
     }
 }
 
 impl PublicKey {
     pub(crate) fn of(context: &Arc<Context>, pair: [Vec<u64>; 2], seed: Option<Seed>) -> Self {
         Self { context: Arc::clone(context), pair, seed }
+    }
+
+    /// The tables it belongs to.
+    pub const fn context(&self) -> &Arc<Context> {
+        &self.context
     }
 
     pub(crate) const fn pair(&self) -> &[Vec<u64>; 2] {
@@ -222,25 +237,28 @@ impl PublicKey {
         plain: &Plaintext,
         rng: &mut dyn CryptoRng,
     ) -> Result<Ciphertext, HeError> {
-        let context = &self.context;
-        plain.context.same(context)?;
-        let degree = context.degree();
-        let more = usize::from(plain.moduli < context.parameters().moduli().len());
-        let moduli = plain.moduli + more;
-        let u = Zeroizing::new(context.lift(&ternary(degree, rng), moduli));
+        plain.context.same(&self.context)?;
+        let [mut b, a] = self.zero(plain.moduli, rng);
+        self.context.each(&mut b, &plain.words, Modulus::add_assign);
+        Ok(Ciphertext::new(&self.context, vec![b, a], plain.moduli, plain.scale))
+    }
+
+    /// An encryption of 0 for the first `moduli` moduli.
+    pub(crate) fn zero(&self, moduli: usize, rng: &mut dyn CryptoRng) -> [Vec<u64>; 2] {
+        let (context, degree) = (&self.context, self.context.degree());
+        let more = usize::from(moduli < context.parameters().moduli().len());
+        let u = Zeroizing::new(context.lift(&ternary(degree, rng), moduli + more));
         let mut half = |key: &[u64]| {
-            let mut words = context.lift(&errors(degree, rng), moduli);
+            let mut words = context.lift(&errors(degree, rng), moduli + more);
             context.add_products(&mut words, key, &u);
-            let (kept, last) = words.split_at_mut(plain.moduli * degree);
             if more > 0 {
-                context.divide(kept, last, plain.moduli);
+                let (kept, last) = words.split_at_mut(moduli * degree);
+                context.divide(kept, last, moduli);
             }
-            words.truncate(plain.moduli * degree);
+            words.truncate(moduli * degree);
             words
         };
-        let (mut b, a) = (half(&self.pair[0]), half(&self.pair[1]));
-        context.each(&mut b, &plain.words, Modulus::add_assign);
-        Ok(Ciphertext::new(context, vec![b, a], plain.moduli, plain.scale))
+        [half(&self.pair[0]), half(&self.pair[1])]
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`SecretKey`], [`PublicKey`] | encryption; decryption by whoever has the secret |
 //! | [`RelinearisationKey`], [`GaloisKeys`] | what products and rotations need |
 //! | [`Encoder`], [`Ciphertext`] | CKKS: approximate numbers, N/2 in a ciphertext |
+//! | [`bfv`] | exact integers modulo t, N in a ciphertext |
 //! | [`Matrix`], [`Route`], [`LinearMap`], [`Polynomial`] | linear algebra and functions under encryption |
 //! | [`circuit`] | what is computed one after the other: planned, priced, run |
 //! | [`seal`] | all of it as the bytes of Microsoft SEAL |
@@ -43,6 +44,7 @@
 //! * M. Albrecht et al., *Homomorphic Encryption Standard*, 2018 (<https://eprint.iacr.org/2019/939>)
 //! * Microsoft SEAL 4.4 (<https://github.com/microsoft/SEAL>)
 
+pub mod bfv;
 mod blake2b;
 pub mod circuit;
 mod ckks;

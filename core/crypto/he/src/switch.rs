@@ -16,7 +16,7 @@ pub(crate) struct Residues<'a> {
 impl<'a> Residues<'a> {
     pub(crate) fn of(context: &'a Context, words: &'a [u64]) -> Self {
         let mut integers = words.to_vec();
-        context.limbs(&mut integers).for_each(|(transform, limb)| transform.inverse(limb));
+        context.base().inverse(&mut integers);
         Self { context, words, integers }
     }
 

@@ -19,7 +19,7 @@ mod long;
 use super::float::{self, Lanes, Prime, SPLIT};
 use super::modulus::{self, low};
 use super::passes::{self, Ring};
-use super::words::Term;
+use super::words::{Term, Weighted};
 use super::{Modulus, portable};
 use crate::Kernel;
 use long::Long;
@@ -367,32 +367,53 @@ fn mul_add_words(modulus: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
 /// are below 2^51, and carries of the lower parts below 8.
 const TOGETHER: usize = 8;
 
-/// Σ aᵢ·bᵢ, by lower and upper 52 bits.
+/// Σ aᵢ·bᵢ by lower and upper 52 bits, of `terms` pairs that `load` gives for a row.
 #[inline(always)]
-fn inner_product_words(modulus: Modulus, out: &mut [u64], terms: &[Term<'_>]) {
+fn sums_of_products(
+    modulus: Modulus,
+    rows: &mut [[u64; 8]],
+    terms: usize,
+    load: impl Fn(usize, usize) -> [Words; 2],
+) {
     let (q, short) = (Barrett::new(modulus), Short::new(modulus, 0));
     let shifted = Short::splat(Short::constant(modulus, modulus.reduce(1 << 52)));
-    let (rows, _) = out.as_chunks_mut::<8>();
-    let count = rows.len();
-    let (first, others) = terms.split_at(terms.len().min(TOGETHER));
-    for (some, more) in
-        [(first, false)].into_iter().chain(others.chunks(TOGETHER).map(|it| (it, true)))
-    {
+    for start in (0..terms.max(1)).step_by(TOGETHER) {
         for (at, row) in rows.iter_mut().enumerate() {
             let (mut low, mut high) = (Words::splat(0), Words::splat(0));
-            for (a, b) in some {
-                let (a, b) = (Words::load(&a.as_chunks().0[at]), Words::load(&b.as_chunks().0[at]));
+            for term in start..terms.min(start + TOGETHER) {
+                let [a, b] = load(term, at);
                 (low, high) = (low.mul_low(a, b), high.add_high(a, b));
             }
             let high = high.add(low.carry());
             let product = Words::of(short.times(high.bits(), shifted)).low_bits();
             let sum =
                 product.add(short.reduce(low.low_bits()).low_bits()).once(q.twice).once(q.value);
-            let sum = if more { sum.add(Words::load(row)).once(q.value) } else { sum };
+            let sum = if start > 0 { sum.add(Words::load(row)).once(q.value) } else { sum };
             sum.store(row);
         }
     }
+}
+
+#[inline(always)]
+fn inner_product_words(modulus: Modulus, out: &mut [u64], terms: &[Term<'_>]) {
+    let (rows, _) = out.as_chunks_mut::<8>();
+    let count = rows.len();
+    sums_of_products(modulus, rows, terms.len(), |term, at| {
+        let (a, b) = terms[term];
+        [Words::load(&a.as_chunks().0[at]), Words::load(&b.as_chunks().0[at])]
+    });
     portable::inner_product_from(modulus, out, terms, 8 * count);
+}
+
+#[inline(always)]
+fn weighted_sum_words(modulus: Modulus, out: &mut [u64], terms: &[Weighted<'_>]) {
+    let (rows, _) = out.as_chunks_mut::<8>();
+    let count = rows.len();
+    sums_of_products(modulus, rows, terms.len(), |term, at| {
+        let (words, weight) = terms[term];
+        [Words::load(&words.as_chunks().0[at]), Words::splat(weight)]
+    });
+    portable::weighted_sum_from(modulus, out, terms, 8 * count);
 }
 
 /// By the quotient of the factor (V. Shoup), of 52 bits here.
@@ -614,8 +635,8 @@ impl Tables {
 
 /// Compiled for AVX-512F, DQ and IFMA.
 mod vectors {
-    use super::Term;
     use super::{Long, Modulus, Prime, Short, Vector, float, long, passes, portable};
+    use super::{Term, Weighted};
 
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn forward(tables: &passes::Tables<8>, words: &mut [u64]) {
@@ -684,6 +705,11 @@ mod vectors {
     }
 
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    pub(super) fn weighted_sum(q: Modulus, out: &mut [u64], terms: &[Weighted<'_>]) {
+        super::weighted_sum_words(q, out, terms);
+    }
+
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn scale(q: Modulus, a: &mut [u64], by: u64) {
         if q.bits() > float::MAX_BITS {
             return long::scale(q, a, by);
@@ -721,5 +747,6 @@ detected! {
     mul_add(q: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]);
     scale(q: Modulus, a: &mut [u64], by: u64);
     inner_product(q: Modulus, out: &mut [u64], terms: &[Term<'_>]);
+    weighted_sum(q: Modulus, out: &mut [u64], terms: &[Weighted<'_>]);
     reduce_from(q: Modulus, out: &mut [u64], words: &[u64]);
 }

@@ -3,7 +3,7 @@
 
 use super::Modulus;
 use super::modulus::{Factor, full, once};
-use super::words::Term;
+use super::words::{Term, Weighted};
 
 pub(super) struct Tables {
     modulus: Modulus,
@@ -131,9 +131,31 @@ pub(super) fn inner_product(q: Modulus, out: &mut [u64], terms: &[Term<'_>]) {
 /// The words from `start` on.
 #[inline]
 pub(super) fn inner_product_from(q: Modulus, out: &mut [u64], terms: &[Term<'_>], start: usize) {
+    sums_from(q, out, terms, start, |(a, b), at| full(a[at], b[at]));
+}
+
+#[inline]
+pub(super) fn weighted_sum(q: Modulus, out: &mut [u64], terms: &[Weighted<'_>]) {
+    weighted_sum_from(q, out, terms, 0);
+}
+
+/// The words from `start` on.
+#[inline]
+pub(super) fn weighted_sum_from(q: Modulus, out: &mut [u64], terms: &[Weighted<'_>], start: usize) {
+    sums_from(q, out, terms, start, |(words, weight), at| full(words[at], *weight));
+}
+
+#[inline]
+fn sums_from<T>(
+    q: Modulus,
+    out: &mut [u64],
+    terms: &[T],
+    start: usize,
+    product: impl Fn(&T, usize) -> u128,
+) {
     for (at, out) in out.iter_mut().enumerate().skip(start) {
-        let part = |some: &[Term<'_>]| {
-            let sum = some.iter().map(|(a, b)| full(a[at], b[at])).sum::<u128>();
+        let part = |some: &[T]| {
+            let sum = some.iter().map(|term| product(term, at)).sum::<u128>();
             q.reduce_wide(sum)
         };
         *out = terms.chunks(TOGETHER).map(part).fold(0, |sum, part| q.add(sum, part));

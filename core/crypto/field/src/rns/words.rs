@@ -7,6 +7,8 @@ use crate::Kernel;
 
 /// Two vectors to be multiplied.
 pub(super) type Term<'a> = (&'a [u64], &'a [u64]);
+/// A vector and what it is multiplied by.
+pub(super) type Weighted<'a> = (&'a [u64], u64);
 
 /// Word by word. Of several lengths the shortest counts.
 impl Modulus {
@@ -38,6 +40,12 @@ impl Modulus {
     /// out ← Σ aᵢ·bᵢ over pairs of vectors, reduced once.
     pub fn inner_product(self, out: &mut [u64], terms: &[(&[u64], &[u64])]) {
         self.inner_product_with(Kernel::detect(), out, terms);
+    }
+
+    /// out ← Σ wᵢ·aᵢ over vectors and their weights below q, reduced once. The words have `bits` bits
+    /// at most, of 61; they need be no residues.
+    pub fn weighted_sum(self, out: &mut [u64], terms: &[(&[u64], u64)], bits: u32) {
+        self.weighted_sum_with(Kernel::detect(), out, terms, bits);
     }
 
     /// a ← a·by.
@@ -129,6 +137,26 @@ impl Modulus {
         }
         let _ = kernel;
         portable::inner_product(self, out, terms);
+    }
+
+    /// [`Modulus::weighted_sum`] by one kernel.
+    #[doc(hidden)]
+    pub fn weighted_sum_with(
+        self,
+        kernel: Kernel,
+        out: &mut [u64],
+        terms: &[(&[u64], u64)],
+        bits: u32,
+    ) {
+        let lengths = terms.iter().map(|(words, _)| words.len());
+        let count = lengths.min().unwrap_or(usize::MAX).min(out.len());
+        let out = &mut out[..count];
+        #[cfg(target_arch = "x86_64")]
+        if self.bits().max(bits) <= float::MAX_BITS && kernel >= Kernel::Ifma {
+            return avx512::weighted_sum(self, out, terms);
+        }
+        let _ = (kernel, bits);
+        portable::weighted_sum(self, out, terms);
     }
 
     /// [`Modulus::scale`] by one kernel.

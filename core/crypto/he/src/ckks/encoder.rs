@@ -3,7 +3,7 @@
 use std::f64::consts::PI;
 use std::sync::Arc;
 
-use crate::context::Context;
+use crate::context::{Context, places};
 use crate::{HeError, Plaintext, Scheme};
 
 /// A complex number.
@@ -85,14 +85,8 @@ impl Encoder {
         #[expect(clippy::cast_possible_truncation, reason = "a degree is at most 2^17")]
         let count = degree as u32;
         let root = |at: u32| Complex::of_angle(PI * f64::from(reverse(at)) / f64::from(count));
-        let mut exponent = 1;
-        let place = |_| {
-            let own = [exponent, 2 * count - exponent].map(|odd| reverse((odd - 1) / 2));
-            exponent = exponent * 3 % (2 * count);
-            own
-        };
-        let places = (0..count / 2).map(place).collect();
-        Ok(Self { context: Arc::clone(context), roots: (0..count).map(root).collect(), places })
+        let (roots, places) = ((0..count).map(root).collect(), places(degree));
+        Ok(Self { context: Arc::clone(context), roots, places })
     }
 
     /// The tables it encodes for.
@@ -247,24 +241,9 @@ impl Encoder {
 impl Plaintext {
     /// The coefficients, centred, as floats.
     fn coefficients(&self) -> Vec<Complex> {
-        let (context, degree) = (&self.context, self.context.degree());
         let mut words = self.words.clone();
-        context.limbs(&mut words).for_each(|(transform, limb)| transform.inverse(limb));
-        let mut digits = vec![0; self.moduli];
-        let coefficient = |at: usize| {
-            // Digits to mixed radix (Garner 1959): Σ dᵢ q₀ … qᵢ₋₁.
-            for i in 0..self.moduli {
-                let modulus = context.modulus(i);
-                let mut digit = words[i * degree + at];
-                for (j, earlier) in digits[..i].iter().enumerate() {
-                    digit = modulus.sub(digit, modulus.reduce(*earlier));
-                    digit = modulus.mul(digit, context.inverse(j, i));
-                }
-                digits[i] = digit;
-            }
-            Complex::from(centred(context, &digits))
-        };
-        (0..degree).map(coefficient).collect()
+        self.context.base().inverse(&mut words);
+        self.context.centred(&words).into_iter().map(Complex::from).collect()
     }
 }
 
@@ -279,19 +258,4 @@ fn whole(got: f64, bits: u32) -> Result<i64, HeError> {
     }
     let problem = "coefficients must be finite and below half the moduli and 2^61";
     Err(HeError::Number { what: "a coefficient", got, problem })
-}
-
-/// The number of smallest magnitude with these digits, modulo the product of all moduli.
-fn centred(context: &Context, digits: &[u64]) -> f64 {
-    let last = digits.len() - 1;
-    let negative = digits[last] > context.modulus(last).value() / 2;
-    let (mut value, mut unit) = (0.0, 1.0);
-    for (at, digit) in digits.iter().enumerate() {
-        let modulus = context.modulus(at).value();
-        // −1 − v has the digits q − 1 − d.
-        let digit = if negative { modulus - 1 - digit } else { *digit };
-        value += digit as f64 * unit;
-        unit *= modulus as f64;
-    }
-    if negative { -1.0 - value } else { value }
 }

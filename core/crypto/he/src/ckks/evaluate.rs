@@ -16,7 +16,7 @@ fn level(what: &'static str, got: usize, needed: usize) -> Result<(), HeError> {
 }
 
 impl Ciphertext {
-    pub(super) fn fits(&self, other: &Self) -> Result<(), HeError> {
+    pub(crate) fn fits(&self, other: &Self) -> Result<(), HeError> {
         self.context.same(&other.context)?;
         level("the other ciphertext", other.moduli, self.moduli)
     }
@@ -27,7 +27,7 @@ impl Ciphertext {
     }
 
     /// Its two polynomials, if there are no more.
-    pub(super) fn pair(&self, what: &'static str) -> Result<[&[u64]; 2], HeError> {
+    pub(crate) fn pair(&self, what: &'static str) -> Result<[&[u64]; 2], HeError> {
         match &*self.polynomials {
             [first, second] => Ok([first, second]),
             all => Err(HeError::Size { what, got: all.len(), needed: 2 }),
@@ -35,7 +35,7 @@ impl Ciphertext {
     }
 
     /// Refuses what shows its message: all but the first polynomial are zero.
-    pub(super) fn opaque(self) -> Result<Self, HeError> {
+    pub(crate) fn opaque(self) -> Result<Self, HeError> {
         let hidden =
             self.polynomials.iter().skip(1).any(|words| words.iter().any(|word| *word != 0));
         if hidden { Ok(self) } else { Err(HeError::Transparent) }
@@ -143,15 +143,8 @@ impl Ciphertext {
     pub fn multiply(&self, other: &Self) -> Result<Self, HeError> {
         self.fits(other)?;
         let scale = self.scaled(other.scale)?;
-        let ([a0, a1], [b0, b1]) = (self.pair("a product")?, other.pair("a product")?);
-        let product = |a: &[u64], b: &[u64]| {
-            let mut product = a.to_vec();
-            self.context.each(&mut product, b, Modulus::mul_assign);
-            product
-        };
-        let mut middle = product(a0, b1);
-        self.context.add_products(&mut middle, a1, b0);
-        let polynomials = vec![product(a0, b0), middle, product(a1, b1)];
+        let pairs = (self.pair("a product")?, other.pair("a product")?);
+        let polynomials = self.context.base().tensor(pairs.0, pairs.1).into();
         Self::new(&self.context, polynomials, self.moduli, scale).opaque()
     }
 

@@ -130,6 +130,16 @@ fn check(kernel: Kernel, q: Modulus, inputs: &Inputs) {
         let add = |sum, at| terms.iter().fold(sum, |sum, (x, y)| q.add(sum, q.mul(x[at], y[at])));
         expect("inner product", &got, (0..a.len()).map(|at| add(0, at)).collect());
     }
+    for (count, bits) in [(0, 50), (1, 50), (8, 49), (9, 50), (40, 50), (3, 51), (40, 61)] {
+        let words: Vec<u64> = any.iter().map(|word| word >> (64 - bits)).collect();
+        let most = vec![u64::MAX >> (64 - bits); a.len()];
+        let terms = [(&words[..], *by), (&most, q.value() - 1), (&most, *by)];
+        let terms: Vec<_> = terms.into_iter().cycle().take(count).collect();
+        let got = with(&|a| q.weighted_sum_with(kernel, a, &terms, bits));
+        let product = |(words, by): &(&[u64], u64), at: usize| q.mul(q.reduce(words[at]), *by);
+        let add = |at| terms.iter().fold(0, |sum, term| q.add(sum, product(term, at)));
+        expect("weighted sum", &got, (0..a.len()).map(add).collect());
+    }
     let got = with(&|a| q.scale_with(kernel, a, *by));
     expect("scale", &got, a.iter().map(|a| q.mul(*a, *by)).collect());
     let got = with(&|a| q.reduce_from_with(kernel, a, any));
