@@ -1,4 +1,4 @@
-//! CKKS on one thread, in processor time: this project's engine, and with the feature `seal` Microsoft's
+//! CKKS and BFV on one thread, in processor time: this project's engine, and with the feature `seal` Microsoft's
 //! in the same run. Results are new objects on both sides.
 //!
 //! Primes above 50 bits are for plain Rust, those below for vectors: hence two lists for a degree.
@@ -9,7 +9,7 @@ use bench::CpuTime;
 use criterion::measurement::Measurement;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion};
 use nexus_field::rns::Transform;
-use nexus_he::{Engine, Native, Parameters};
+use nexus_he::{Engine, Native, Parameters, bfv};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -21,6 +21,13 @@ const SETS: [(usize, &[u32]); 4] = [
     (8192, &[46, 40, 40, 46]),
     (16_384, &[60, 40, 40, 40, 40, 40, 40, 40, 60]),
     (16_384, &[46, 40, 40, 40, 40, 40, 40, 40, 46]),
+];
+
+/// BFV: SEAL's default primes, and bits of t.
+const INTEGERS: [(usize, &[u32], u32); 3] = [
+    (4096, &[36, 36, 37], 20),
+    (8192, &[43, 43, 44, 44, 44], 20),
+    (16_384, &[48, 48, 48, 49, 49, 49, 49, 49, 49], 20),
 ];
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -64,14 +71,24 @@ fn main() -> Outcome {
             .iter()
             .map(|modulus| Transform::new(*modulus, degree))
             .collect::<Result<_, _>>()?;
-        transform(&mut group, Native::NAME, &transforms, &parameters);
-        operations::<Native>(&mut group, &parameters)?;
+        transform(&mut group, <Native>::NAME, &transforms, &parameters);
+        operations::<Native>(&mut group, &parameters, sine)?;
         #[cfg(feature = "seal")]
         {
             use nexus_seal::Seal;
-            transform(&mut group, Seal::NAME, &Seal::new(&parameters)?, &parameters);
-            operations::<Seal>(&mut group, &parameters)?;
+            let seal: Seal = Engine::new(&parameters)?;
+            transform(&mut group, <Seal>::NAME, &seal, &parameters);
+            operations::<Seal>(&mut group, &parameters, sine)?;
         }
+        group.finish();
+    }
+    for (degree, bits, plain) in INTEGERS {
+        let parameters = Parameters::bfv(degree, bits, plain)?;
+        let mut group = criterion.benchmark_group(format!("BFV {degree}, t of {plain} bits"));
+        let number = |at: usize| (at % 1009).cast_signed() as i64 - 500;
+        operations::<Native<bfv::Encoder>>(&mut group, &parameters, number)?;
+        #[cfg(feature = "seal")]
+        operations::<nexus_seal::Seal<i64>>(&mut group, &parameters, number)?;
         group.finish();
     }
     criterion.final_summary();
@@ -105,15 +122,22 @@ fn row<T, M: Measurement>(
     group.bench_function(BenchmarkId::new(name, engine), |bencher| bencher.iter(&mut run));
 }
 
-fn operations<E: Engine>(group: &mut Group<'_>, parameters: &Parameters) -> Outcome {
+fn sine(at: usize) -> f64 {
+    (0.37 * at as f64).sin()
+}
+
+fn operations<E: Engine>(
+    group: &mut Group<'_>,
+    parameters: &Parameters,
+    number: impl Fn(usize) -> E::Number,
+) -> Outcome {
     let (engine, name, top) = (E::new(parameters)?, E::NAME, parameters.top());
     let mut rng = ChaCha12Rng::seed_from_u64(1);
     let secret = engine.secret(&mut rng)?;
     let public = engine.public(&secret, &mut rng)?;
     let relinearisation = engine.relinearisation(&secret, &mut rng)?;
     let rotations = engine.rotations(&secret, &[1], &mut rng)?;
-    let sine = |at: usize| (0.37 * at as f64).sin();
-    let numbers: Vec<f64> = (0..parameters.degree() / 2).map(sine).collect();
+    let numbers: Vec<E::Number> = (0..parameters.degree() / 2).map(number).collect();
     let plain = engine.encode(&numbers, SCALE, top)?;
     let a = engine.encrypt(&public, &plain, &mut rng)?;
     let b = engine.encrypt_secretly(&secret, &plain, &mut rng)?;
@@ -127,8 +151,15 @@ fn operations<E: Engine>(group: &mut Group<'_>, parameters: &Parameters) -> Outc
     row(group, "add", name, || engine.add(&a, &b));
     row(group, "multiply by known numbers", name, || engine.multiply_plain(&a, &plain));
     row(group, "multiply", name, || engine.multiply(&a, &b));
+    row(group, "multiply and relinearise", name, || {
+        engine.relinearise(&engine.multiply(&a, &b)?, &relinearisation)
+    });
     row(group, "relinearise", name, || engine.relinearise(&product, &relinearisation));
-    row(group, "rescale", name, || engine.rescale(&a));
+    if engine.rescale(&a).is_ok() {
+        row(group, "rescale", name, || engine.rescale(&a));
+    } else {
+        row(group, "drop a modulus", name, || engine.drop_last(&a));
+    }
     row(group, "rotate", name, || engine.rotate(&a, 1, &rotations));
     row(group, "decrypt", name, || engine.decrypt(&secret, &a));
     row(group, "decode", name, || engine.decode(&plain));

@@ -7,14 +7,16 @@ use zeroize::Zeroizing;
 
 use crate::seal::{self, Encoding, SealError};
 use crate::{
-    Ciphertext, Context, Encoder, GaloisKeys, Parameters, Plaintext, PublicKey, RelinearisationKey,
-    SecretKey,
+    Ciphertext, Context, Encoder, GaloisKeys, HeError, Parameters, Plaintext, PublicKey,
+    RelinearisationKey, SecretKey, bfv,
 };
 
-/// CKKS with the semantics and the bytes of Microsoft SEAL.
+/// One scheme, CKKS or BFV, with the semantics and the bytes of Microsoft SEAL.
 ///
-/// [`Native`] is this crate's own. Engines exchange everything as bytes of SEAL ([`Object`]), and what
-/// they compute from equal ciphertexts and keys is equal bit for bit, but for what is random.
+/// [`Native`] is this crate's own, with an [`Encoder`] that of CKKS, with a [`bfv::Encoder`] that of
+/// BFV. Engines exchange everything as bytes of SEAL ([`Object`]), and what
+/// they compute from equal ciphertexts and keys is equal bit for bit, but for what is random, and for
+/// products of two ciphertexts of BFV, which SEAL rounds in another way.
 pub trait Engine: Sized {
     /// For messages.
     const NAME: &'static str;
@@ -28,12 +30,14 @@ pub trait Engine: Sized {
     type Relinearisation: Object<Self>;
     /// Keys for rotations.
     type Rotations: Object<Self>;
+    /// What is encrypted: `f64` in CKKS, `i64` in BFV.
+    type Number: Copy;
     /// Encoded numbers.
     type Plain;
     /// Encrypted numbers.
     type Ciphertext: Object<Self>;
 
-    /// For CKKS with these parameters.
+    /// For these parameters.
     ///
     /// # Errors
     /// They are of another scheme, or refused.
@@ -76,18 +80,23 @@ pub trait Engine: Sized {
         rng: &mut dyn CryptoRng,
     ) -> Result<Self::Rotations, Self::Error>;
 
-    /// `values`, then zeros, times `scale`, for ciphertexts of so many moduli.
+    /// `values`, then zeros, times `scale`, for ciphertexts of so many moduli. Integers have no scale, and
+    /// fit all moduli: of both nothing is taken there.
     ///
     /// # Errors
     /// There are too many, or they do not fit.
-    fn encode(&self, values: &[f64], scale: f64, moduli: usize)
-    -> Result<Self::Plain, Self::Error>;
+    fn encode(
+        &self,
+        values: &[Self::Number],
+        scale: f64,
+        moduli: usize,
+    ) -> Result<Self::Plain, Self::Error>;
 
     /// The numbers in a plaintext.
     ///
     /// # Errors
     /// It is of other parameters.
-    fn decode(&self, plain: &Self::Plain) -> Result<Vec<f64>, Self::Error>;
+    fn decode(&self, plain: &Self::Plain) -> Result<Vec<Self::Number>, Self::Error>;
 
     /// Encrypts with the public key.
     ///
@@ -174,7 +183,7 @@ pub trait Engine: Sized {
     /// Divides numbers and scale by the last modulus, and drops it.
     ///
     /// # Errors
-    /// It is the only one.
+    /// It is the only one, or the scheme is BFV.
     fn rescale(&self, a: &Self::Ciphertext) -> Result<Self::Ciphertext, Self::Error>;
 
     /// Drops the last modulus; the numbers stay.
@@ -183,7 +192,7 @@ pub trait Engine: Sized {
     /// It is the only one.
     fn drop_last(&self, a: &Self::Ciphertext) -> Result<Self::Ciphertext, Self::Error>;
 
-    /// Rotates to the left by `steps` slots.
+    /// Rotates to the left by `steps` slots; in BFV both rows.
     ///
     /// # Errors
     /// There is no key.
@@ -210,115 +219,164 @@ pub trait Object<E: Engine>: Sized {
     fn write(&self, engine: &E, encoding: Encoding) -> Result<Zeroizing<Vec<u8>>, E::Error>;
 }
 
-/// The engine of this crate: the default.
+/// The engine of this crate, the default, for the scheme that its encoder is of.
 #[derive(Debug)]
-pub struct Native {
+pub struct Native<E = Encoder> {
     context: Arc<Context>,
-    encoder: Encoder,
+    encoder: E,
     format: seal::Context,
 }
 
-impl Native {
+impl<E> Native<E> {
+    fn with(
+        parameters: &Parameters,
+        encoder: impl Fn(&Arc<Context>) -> Result<E, HeError>,
+    ) -> Result<Self, SealError> {
+        let context = Context::new(parameters.clone())?;
+        let (encoder, format) = (encoder(&context)?, seal::Context::of(&context));
+        Ok(Self { context, encoder, format })
+    }
+
     /// The tables it computes with.
     pub const fn context(&self) -> &Arc<Context> {
         &self.context
     }
 }
 
+/// What both schemes have in common.
+macro_rules! common {
+    ($encoder:ty, $encrypt:ident, $decrypt:ident) => {
+        const NAME: &'static str = "Cipher Nexus";
+        type Error = SealError;
+        type Secret = SecretKey;
+        type Public = PublicKey;
+        type Relinearisation = RelinearisationKey;
+        type Rotations = GaloisKeys;
+
+        fn new(parameters: &Parameters) -> Result<Self, SealError> {
+            Self::with(parameters, <$encoder>::new)
+        }
+
+        fn secret(&self, rng: &mut dyn CryptoRng) -> Result<SecretKey, SealError> {
+            Ok(SecretKey::generate(&self.context, rng))
+        }
+
+        fn public(
+            &self,
+            secret: &SecretKey,
+            rng: &mut dyn CryptoRng,
+        ) -> Result<PublicKey, SealError> {
+            Ok(secret.public(rng))
+        }
+
+        fn relinearisation(
+            &self,
+            secret: &SecretKey,
+            rng: &mut dyn CryptoRng,
+        ) -> Result<RelinearisationKey, SealError> {
+            Ok(secret.relinearisation(rng)?)
+        }
+
+        fn rotations(
+            &self,
+            secret: &SecretKey,
+            steps: &[i32],
+            rng: &mut dyn CryptoRng,
+        ) -> Result<GaloisKeys, SealError> {
+            let steps: Vec<i64> = steps.iter().copied().map(i64::from).collect();
+            Ok(secret.rotations(&steps, rng)?)
+        }
+
+        fn decode(&self, plain: &Self::Plain) -> Result<Vec<Self::Number>, SealError> {
+            Ok(self.encoder.decode(plain)?)
+        }
+
+        fn encrypt(
+            &self,
+            key: &PublicKey,
+            plain: &Self::Plain,
+            rng: &mut dyn CryptoRng,
+        ) -> Result<Self::Ciphertext, SealError> {
+            Ok(key.$encrypt(plain, rng)?)
+        }
+
+        fn encrypt_secretly(
+            &self,
+            secret: &SecretKey,
+            plain: &Self::Plain,
+            rng: &mut dyn CryptoRng,
+        ) -> Result<Self::Ciphertext, SealError> {
+            Ok(secret.$encrypt(plain, rng)?)
+        }
+
+        fn decrypt(
+            &self,
+            secret: &SecretKey,
+            ciphertext: &Self::Ciphertext,
+        ) -> Result<Self::Plain, SealError> {
+            Ok(secret.$decrypt(ciphertext)?)
+        }
+
+        fn add(
+            &self,
+            a: &Self::Ciphertext,
+            b: &Self::Ciphertext,
+        ) -> Result<Self::Ciphertext, SealError> {
+            Ok(a.clone().plus(b)?)
+        }
+
+        fn add_plain(
+            &self,
+            a: &Self::Ciphertext,
+            b: &Self::Plain,
+        ) -> Result<Self::Ciphertext, SealError> {
+            Ok(a.clone().add_plain(b)?)
+        }
+
+        fn multiply_plain(
+            &self,
+            a: &Self::Ciphertext,
+            b: &Self::Plain,
+        ) -> Result<Self::Ciphertext, SealError> {
+            Ok(a.clone().multiply_plain(b)?)
+        }
+
+        fn multiply(
+            &self,
+            a: &Self::Ciphertext,
+            b: &Self::Ciphertext,
+        ) -> Result<Self::Ciphertext, SealError> {
+            Ok(a.multiply(b)?)
+        }
+
+        fn relinearise(
+            &self,
+            a: &Self::Ciphertext,
+            key: &RelinearisationKey,
+        ) -> Result<Self::Ciphertext, SealError> {
+            Ok(a.clone().relinearise(key)?)
+        }
+
+        fn rotate(
+            &self,
+            a: &Self::Ciphertext,
+            steps: i32,
+            keys: &GaloisKeys,
+        ) -> Result<Self::Ciphertext, SealError> {
+            Ok(a.rotate(i64::from(steps), keys)?)
+        }
+    };
+}
+
 impl Engine for Native {
-    const NAME: &'static str = "Cipher Nexus";
-    type Error = SealError;
-    type Secret = SecretKey;
-    type Public = PublicKey;
-    type Relinearisation = RelinearisationKey;
-    type Rotations = GaloisKeys;
+    type Number = f64;
     type Plain = Plaintext;
     type Ciphertext = Ciphertext;
 
-    fn new(parameters: &Parameters) -> Result<Self, SealError> {
-        let context = Context::new(parameters.clone())?;
-        let (encoder, format) = (Encoder::new(&context)?, seal::Context::of(&context));
-        Ok(Self { context, encoder, format })
-    }
-
-    fn secret(&self, rng: &mut dyn CryptoRng) -> Result<SecretKey, SealError> {
-        Ok(SecretKey::generate(&self.context, rng))
-    }
-
-    fn public(&self, secret: &SecretKey, rng: &mut dyn CryptoRng) -> Result<PublicKey, SealError> {
-        Ok(secret.public(rng))
-    }
-
-    fn relinearisation(
-        &self,
-        secret: &SecretKey,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<RelinearisationKey, SealError> {
-        Ok(secret.relinearisation(rng)?)
-    }
-
-    fn rotations(
-        &self,
-        secret: &SecretKey,
-        steps: &[i32],
-        rng: &mut dyn CryptoRng,
-    ) -> Result<GaloisKeys, SealError> {
-        let steps: Vec<i64> = steps.iter().copied().map(i64::from).collect();
-        Ok(secret.rotations(&steps, rng)?)
-    }
+    common!(Encoder, encrypt, decrypt);
 
     fn encode(&self, values: &[f64], scale: f64, moduli: usize) -> Result<Plaintext, SealError> {
         Ok(self.encoder.encode_at(values, scale, moduli)?)
-    }
-
-    fn decode(&self, plain: &Plaintext) -> Result<Vec<f64>, SealError> {
-        Ok(self.encoder.decode(plain)?)
-    }
-
-    fn encrypt(
-        &self,
-        key: &PublicKey,
-        plain: &Plaintext,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<Ciphertext, SealError> {
-        Ok(key.encrypt(plain, rng)?)
-    }
-
-    fn encrypt_secretly(
-        &self,
-        secret: &SecretKey,
-        plain: &Plaintext,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<Ciphertext, SealError> {
-        Ok(secret.encrypt(plain, rng)?)
-    }
-
-    fn decrypt(&self, secret: &SecretKey, ciphertext: &Ciphertext) -> Result<Plaintext, SealError> {
-        Ok(secret.decrypt(ciphertext)?)
-    }
-
-    fn add(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext, SealError> {
-        Ok(a.clone().plus(b)?)
-    }
-
-    fn add_plain(&self, a: &Ciphertext, b: &Plaintext) -> Result<Ciphertext, SealError> {
-        Ok(a.clone().add_plain(b)?)
-    }
-
-    fn multiply_plain(&self, a: &Ciphertext, b: &Plaintext) -> Result<Ciphertext, SealError> {
-        Ok(a.clone().multiply_plain(b)?)
-    }
-
-    fn multiply(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext, SealError> {
-        Ok(a.multiply(b)?)
-    }
-
-    fn relinearise(
-        &self,
-        a: &Ciphertext,
-        key: &RelinearisationKey,
-    ) -> Result<Ciphertext, SealError> {
-        Ok(a.clone().relinearise(key)?)
     }
 
     fn rescale(&self, a: &Ciphertext) -> Result<Ciphertext, SealError> {
@@ -328,63 +386,90 @@ impl Engine for Native {
     fn drop_last(&self, a: &Ciphertext) -> Result<Ciphertext, SealError> {
         Ok(a.clone().drop_to(a.moduli() - 1)?)
     }
+}
 
-    fn rotate(
-        &self,
-        a: &Ciphertext,
-        steps: i32,
-        keys: &GaloisKeys,
-    ) -> Result<Ciphertext, SealError> {
-        Ok(a.rotate(i64::from(steps), keys)?)
+impl Engine for Native<bfv::Encoder> {
+    type Number = i64;
+    type Plain = bfv::Plaintext;
+    type Ciphertext = bfv::Ciphertext;
+
+    common!(bfv::Encoder, encrypt_integers, decrypt_integers);
+
+    fn encode(&self, values: &[i64], _: f64, _: usize) -> Result<bfv::Plaintext, SealError> {
+        Ok(self.encoder.encode(values)?)
+    }
+
+    fn rescale(&self, _: &bfv::Ciphertext) -> Result<bfv::Ciphertext, SealError> {
+        Err(HeError::Scheme { operation: "rescaling" }.into())
+    }
+
+    fn drop_last(&self, a: &bfv::Ciphertext) -> Result<bfv::Ciphertext, SealError> {
+        Ok(a.clone().drop_last()?)
     }
 }
 
-impl Object<Native> for SecretKey {
-    fn read(engine: &Native, bytes: &[u8]) -> Result<Self, SealError> {
+impl<E> Object<Native<E>> for SecretKey
+where
+    Native<E>: Engine<Error = SealError>,
+{
+    fn read(engine: &Native<E>, bytes: &[u8]) -> Result<Self, SealError> {
         Self::from_seal(&engine.context, &seal::SecretKey::read(bytes, &engine.format)?)
     }
 
-    fn write(&self, engine: &Native, encoding: Encoding) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    fn write(
+        &self,
+        engine: &Native<E>,
+        encoding: Encoding,
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
         self.to_seal(&engine.format)?.write(&engine.format, encoding)
     }
 }
 
-impl Object<Native> for PublicKey {
-    fn read(engine: &Native, bytes: &[u8]) -> Result<Self, SealError> {
-        Self::from_seal(&engine.context, seal::PublicKey::read(bytes, &engine.format)?)
-    }
+/// Keys that are no secret.
+macro_rules! key {
+    ($type:ident, $object:ident) => {
+        impl<E> Object<Native<E>> for $type
+        where
+            Native<E>: Engine<Error = SealError>,
+        {
+            fn read(engine: &Native<E>, bytes: &[u8]) -> Result<Self, SealError> {
+                Self::from_seal(&engine.context, seal::$object::read(bytes, &engine.format)?)
+            }
 
-    fn write(&self, engine: &Native, encoding: Encoding) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        self.to_seal(&engine.format).write(&engine.format, encoding).map(Zeroizing::new)
-    }
+            fn write(
+                &self,
+                engine: &Native<E>,
+                encoding: Encoding,
+            ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+                self.to_seal(&engine.format).write(&engine.format, encoding).map(Zeroizing::new)
+            }
+        }
+    };
 }
 
-impl Object<Native> for RelinearisationKey {
-    fn read(engine: &Native, bytes: &[u8]) -> Result<Self, SealError> {
-        Self::from_seal(&engine.context, seal::RelinKeys::read(bytes, &engine.format)?)
-    }
+key!(PublicKey, PublicKey);
+key!(RelinearisationKey, RelinKeys);
+key!(GaloisKeys, GaloisKeys);
 
-    fn write(&self, engine: &Native, encoding: Encoding) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        self.to_seal(&engine.format).write(&engine.format, encoding).map(Zeroizing::new)
-    }
+/// Ciphertexts of either scheme.
+macro_rules! ciphertext {
+    ($type:ty, $engine:ty) => {
+        impl Object<$engine> for $type {
+            fn read(engine: &$engine, bytes: &[u8]) -> Result<Self, SealError> {
+                Self::from_seal(&engine.context, seal::Ciphertext::read(bytes, &engine.format)?)
+            }
+
+            fn write(
+                &self,
+                engine: &$engine,
+                encoding: Encoding,
+            ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+                let object = self.to_seal(&engine.format)?;
+                object.write(&engine.format, encoding).map(Zeroizing::new)
+            }
+        }
+    };
 }
 
-impl Object<Native> for GaloisKeys {
-    fn read(engine: &Native, bytes: &[u8]) -> Result<Self, SealError> {
-        Self::from_seal(&engine.context, seal::GaloisKeys::read(bytes, &engine.format)?)
-    }
-
-    fn write(&self, engine: &Native, encoding: Encoding) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        self.to_seal(&engine.format).write(&engine.format, encoding).map(Zeroizing::new)
-    }
-}
-
-impl Object<Native> for Ciphertext {
-    fn read(engine: &Native, bytes: &[u8]) -> Result<Self, SealError> {
-        Self::from_seal(&engine.context, seal::Ciphertext::read(bytes, &engine.format)?)
-    }
-
-    fn write(&self, engine: &Native, encoding: Encoding) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        self.to_seal(&engine.format)?.write(&engine.format, encoding).map(Zeroizing::new)
-    }
-}
+ciphertext!(Ciphertext, Native);
+ciphertext!(bfv::Ciphertext, Native<bfv::Encoder>);

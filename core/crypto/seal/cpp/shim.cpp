@@ -70,14 +70,23 @@ Engine::Engine(const seal::EncryptionParameters &parameters)
         throw std::invalid_argument(context_.parameter_error_message());
     }
     evaluator_ = std::make_unique<seal::Evaluator>(context_);
-    encoder_ = std::make_unique<seal::CKKSEncoder>(context_);
+    if (parameters.scheme() == seal::scheme_type::ckks) {
+        encoder_ = std::make_unique<seal::CKKSEncoder>(context_);
+    } else {
+        integers_ = std::make_unique<seal::BatchEncoder>(context_);
+    }
 }
 
-std::unique_ptr<Engine> engine(std::size_t degree, rust::Slice<const std::uint64_t> moduli)
+std::unique_ptr<Engine> engine(
+    std::size_t degree, rust::Slice<const std::uint64_t> moduli, std::uint64_t plain)
 {
-    seal::EncryptionParameters parameters(seal::scheme_type::ckks);
+    seal::EncryptionParameters parameters(
+        plain == 0 ? seal::scheme_type::ckks : seal::scheme_type::bfv);
     parameters.set_poly_modulus_degree(degree);
     parameters.set_coeff_modulus(std::vector<seal::Modulus>(moduli.begin(), moduli.end()));
+    if (plain != 0) {
+        parameters.set_plain_modulus(plain);
+    }
     return std::make_unique<Engine>(parameters);
 }
 
@@ -147,6 +156,23 @@ void Engine::decode(const Plaintext &plain, rust::Slice<double> values) const
 {
     std::vector<double> list;
     encoder_->decode(plain, list);
+    if (list.size() != values.size()) {
+        throw std::invalid_argument("not as many values as slots");
+    }
+    std::copy(list.begin(), list.end(), values.begin());
+}
+
+std::unique_ptr<Plaintext> Engine::encode_integers(rust::Slice<const std::int64_t> values) const
+{
+    auto plain = std::make_unique<Plaintext>();
+    integers_->encode(std::vector<std::int64_t>(values.begin(), values.end()), *plain);
+    return plain;
+}
+
+void Engine::decode_integers(const Plaintext &plain, rust::Slice<std::int64_t> values) const
+{
+    std::vector<std::int64_t> list;
+    integers_->decode(plain, list);
     if (list.size() != values.size()) {
         throw std::invalid_argument("not as many values as slots");
     }
@@ -228,7 +254,11 @@ std::unique_ptr<Ciphertext> Engine::rotate(
     const Ciphertext &a, std::int32_t steps, const GaloisKeys &keys) const
 {
     auto to = std::make_unique<Ciphertext>();
-    evaluator_->rotate_vector(a, steps, keys, *to);
+    if (encoder_) {
+        evaluator_->rotate_vector(a, steps, keys, *to);
+    } else {
+        evaluator_->rotate_rows(a, steps, keys, *to);
+    }
     return to;
 }
 

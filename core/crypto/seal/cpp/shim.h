@@ -50,6 +50,9 @@ public:
         rust::Slice<const double> values, double scale, std::size_t moduli) const;
     void decode(const Plaintext &plain, rust::Slice<double> values) const;
 
+    std::unique_ptr<Plaintext> encode_integers(rust::Slice<const std::int64_t> values) const;
+    void decode_integers(const Plaintext &plain, rust::Slice<std::int64_t> values) const;
+
     std::unique_ptr<Ciphertext> encrypt(const Public &key, const Plaintext &plain) const;
     std::unique_ptr<Ciphertext> encrypt_secretly(const Secret &key, const Plaintext &plain) const;
     std::unique_ptr<Plaintext> decrypt(const Secret &key, const Ciphertext &a) const;
@@ -79,10 +82,14 @@ private:
 
     seal::SEALContext context_;
     std::unique_ptr<seal::Evaluator> evaluator_;
+    // One of them, by the scheme.
     std::unique_ptr<seal::CKKSEncoder> encoder_;
+    std::unique_ptr<seal::BatchEncoder> integers_;
 };
 
-std::unique_ptr<Engine> engine(std::size_t degree, rust::Slice<const std::uint64_t> moduli);
+// CKKS without a plain modulus, else BFV.
+std::unique_ptr<Engine> engine(
+    std::size_t degree, rust::Slice<const std::uint64_t> moduli, std::uint64_t plain);
 std::uint32_t version() noexcept;
 
 // Bytes that writing takes at most, and writing, which says how many it took.

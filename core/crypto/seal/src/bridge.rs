@@ -23,7 +23,7 @@ pub(crate) mod ffi {
         type Ciphertext;
 
         fn version() -> u32;
-        fn engine(degree: usize, moduli: &[u64]) -> Result<UniquePtr<Engine>>;
+        fn engine(degree: usize, moduli: &[u64], plain: u64) -> Result<UniquePtr<Engine>>;
 
         fn secret(self: &Engine) -> Result<UniquePtr<Secret>>;
         fn public_key(self: &Engine, secret: &Secret) -> Result<UniquePtr<Public>>;
@@ -41,6 +41,9 @@ pub(crate) mod ffi {
             moduli: usize,
         ) -> Result<UniquePtr<Plaintext>>;
         fn decode(self: &Engine, plain: &Plaintext, values: &mut [f64]) -> Result<()>;
+
+        fn encode_integers(self: &Engine, values: &[i64]) -> Result<UniquePtr<Plaintext>>;
+        fn decode_integers(self: &Engine, plain: &Plaintext, values: &mut [i64]) -> Result<()>;
 
         fn encrypt(self: &Engine, key: &Public, plain: &Plaintext)
         -> Result<UniquePtr<Ciphertext>>;

@@ -1,6 +1,7 @@
 //! SEAL behind the trait that both engines share.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use cxx::UniquePtr;
 use nexus_he::seal::{Encoding, Mode};
@@ -17,14 +18,25 @@ pub enum SealError {
     /// SEAL's own words.
     #[error("SEAL: {}", .0.what())]
     Seal(#[from] cxx::Exception),
-    /// Parameters of another scheme.
-    #[error("SEAL is used for CKKS only here")]
-    Scheme,
+    /// Parameters of another scheme than the numbers'.
+    #[error("the parameters are of {got:?}, the numbers are not")]
+    Scheme {
+        /// The scheme of the parameters.
+        got: Scheme,
+    },
     /// A number that is not finite: SEAL's conversion of it is undefined.
     #[error("a value or scale is {got}, which is no finite number")]
     Number {
         /// The number.
         got: f64,
+    },
+    /// An integer that is none modulo t: SEAL would take it for another.
+    #[error("a value is {got}: {limit} is the largest magnitude with this plain modulus")]
+    Integer {
+        /// The integer.
+        got: i64,
+        /// The largest magnitude.
+        limit: u64,
     },
     /// A compression that SEAL does not know.
     #[error("SEAL has no such compression")]
@@ -59,10 +71,12 @@ impl fmt::Display for Version {
     }
 }
 
-/// SEAL for one set of parameters.
-pub struct Seal {
+/// SEAL for one set of parameters: of CKKS for `f64`, of BFV for `i64`.
+pub struct Seal<N = f64> {
     engine: UniquePtr<ffi::Engine>,
     degree: usize,
+    plain: u64,
+    numbers: PhantomData<N>,
 }
 
 /// A secret key. SEAL wipes its memory.
@@ -85,13 +99,24 @@ pub struct Plaintext(UniquePtr<ffi::Plaintext>);
 /// Encrypted numbers.
 pub struct Ciphertext(UniquePtr<ffi::Ciphertext>);
 
-impl fmt::Debug for Seal {
+impl<N> fmt::Debug for Seal<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seal").field("degree", &self.degree).finish_non_exhaustive()
     }
 }
 
-impl Seal {
+impl<N> Seal<N> {
+    fn of(scheme: Scheme, parameters: &Parameters) -> Result<Self, SealError> {
+        let got = parameters.scheme();
+        if got != scheme {
+            return Err(SealError::Scheme { got });
+        }
+        let moduli: Vec<u64> = parameters.moduli().iter().map(|modulus| modulus.value()).collect();
+        let (degree, plain) = (parameters.degree(), parameters.plain().unwrap_or_default());
+        let engine = ffi::engine(degree, &moduli, plain)?;
+        Ok(Self { engine, degree, plain, numbers: PhantomData })
+    }
+
     /// A polynomial's words modulo one of the moduli, transformed: for tests and benchmarks.
     ///
     /// # Errors
@@ -109,48 +134,124 @@ impl Seal {
     }
 }
 
+/// What both schemes have in common.
+macro_rules! common {
+    () => {
+        const NAME: &'static str = "Microsoft SEAL";
+        type Error = SealError;
+        type Secret = SecretKey;
+        type Public = PublicKey;
+        type Relinearisation = RelinearisationKey;
+        type Rotations = RotationKeys;
+        type Plain = Plaintext;
+        type Ciphertext = Ciphertext;
+
+        fn secret(&self, _: &mut dyn CryptoRng) -> Result<SecretKey, SealError> {
+            Ok(SecretKey(self.engine.secret()?))
+        }
+
+        fn public(
+            &self,
+            secret: &SecretKey,
+            _: &mut dyn CryptoRng,
+        ) -> Result<PublicKey, SealError> {
+            Ok(PublicKey(self.engine.public_key(&secret.0)?))
+        }
+
+        fn relinearisation(
+            &self,
+            secret: &SecretKey,
+            _: &mut dyn CryptoRng,
+        ) -> Result<RelinearisationKey, SealError> {
+            Ok(RelinearisationKey(self.engine.relinearisation(&secret.0)?))
+        }
+
+        fn rotations(
+            &self,
+            secret: &SecretKey,
+            steps: &[i32],
+            _: &mut dyn CryptoRng,
+        ) -> Result<RotationKeys, SealError> {
+            Ok(RotationKeys(self.engine.rotations(&secret.0, steps)?))
+        }
+
+        fn encrypt(
+            &self,
+            key: &PublicKey,
+            plain: &Plaintext,
+            _: &mut dyn CryptoRng,
+        ) -> Result<Ciphertext, SealError> {
+            Ok(Ciphertext(self.engine.encrypt(&key.0, &plain.0)?))
+        }
+
+        fn encrypt_secretly(
+            &self,
+            secret: &SecretKey,
+            plain: &Plaintext,
+            _: &mut dyn CryptoRng,
+        ) -> Result<Ciphertext, SealError> {
+            Ok(Ciphertext(self.engine.encrypt_secretly(&secret.0, &plain.0)?))
+        }
+
+        fn decrypt(
+            &self,
+            secret: &SecretKey,
+            ciphertext: &Ciphertext,
+        ) -> Result<Plaintext, SealError> {
+            Ok(Plaintext(self.engine.decrypt(&secret.0, &ciphertext.0)?))
+        }
+
+        fn add(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext, SealError> {
+            Ok(Ciphertext(self.engine.add(&a.0, &b.0)?))
+        }
+
+        fn add_plain(&self, a: &Ciphertext, b: &Plaintext) -> Result<Ciphertext, SealError> {
+            Ok(Ciphertext(self.engine.add_plain(&a.0, &b.0)?))
+        }
+
+        fn multiply_plain(&self, a: &Ciphertext, b: &Plaintext) -> Result<Ciphertext, SealError> {
+            Ok(Ciphertext(self.engine.multiply_plain(&a.0, &b.0)?))
+        }
+
+        fn multiply(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext, SealError> {
+            Ok(Ciphertext(self.engine.multiply(&a.0, &b.0)?))
+        }
+
+        fn relinearise(
+            &self,
+            a: &Ciphertext,
+            key: &RelinearisationKey,
+        ) -> Result<Ciphertext, SealError> {
+            Ok(Ciphertext(self.engine.relinearise(&a.0, &key.0)?))
+        }
+
+        fn rescale(&self, a: &Ciphertext) -> Result<Ciphertext, SealError> {
+            Ok(Ciphertext(self.engine.rescale(&a.0)?))
+        }
+
+        fn drop_last(&self, a: &Ciphertext) -> Result<Ciphertext, SealError> {
+            Ok(Ciphertext(self.engine.drop_last(&a.0)?))
+        }
+
+        /// With no key for `steps`, SEAL rotates several times, by powers of two, if there are keys for them.
+        fn rotate(
+            &self,
+            a: &Ciphertext,
+            steps: i32,
+            keys: &RotationKeys,
+        ) -> Result<Ciphertext, SealError> {
+            Ok(Ciphertext(self.engine.rotate(&a.0, steps, &keys.0)?))
+        }
+    };
+}
+
 impl Engine for Seal {
-    const NAME: &'static str = "Microsoft SEAL";
-    type Error = SealError;
-    type Secret = SecretKey;
-    type Public = PublicKey;
-    type Relinearisation = RelinearisationKey;
-    type Rotations = RotationKeys;
-    type Plain = Plaintext;
-    type Ciphertext = Ciphertext;
+    type Number = f64;
+
+    common!();
 
     fn new(parameters: &Parameters) -> Result<Self, SealError> {
-        if parameters.scheme() != Scheme::Ckks {
-            return Err(SealError::Scheme);
-        }
-        let moduli: Vec<u64> = parameters.moduli().iter().map(|modulus| modulus.value()).collect();
-        let degree = parameters.degree();
-        Ok(Self { engine: ffi::engine(degree, &moduli)?, degree })
-    }
-
-    fn secret(&self, _: &mut dyn CryptoRng) -> Result<SecretKey, SealError> {
-        Ok(SecretKey(self.engine.secret()?))
-    }
-
-    fn public(&self, secret: &SecretKey, _: &mut dyn CryptoRng) -> Result<PublicKey, SealError> {
-        Ok(PublicKey(self.engine.public_key(&secret.0)?))
-    }
-
-    fn relinearisation(
-        &self,
-        secret: &SecretKey,
-        _: &mut dyn CryptoRng,
-    ) -> Result<RelinearisationKey, SealError> {
-        Ok(RelinearisationKey(self.engine.relinearisation(&secret.0)?))
-    }
-
-    fn rotations(
-        &self,
-        secret: &SecretKey,
-        steps: &[i32],
-        _: &mut dyn CryptoRng,
-    ) -> Result<RotationKeys, SealError> {
-        Ok(RotationKeys(self.engine.rotations(&secret.0, steps)?))
+        Self::of(Scheme::Ckks, parameters)
     }
 
     fn encode(&self, values: &[f64], scale: f64, moduli: usize) -> Result<Plaintext, SealError> {
@@ -165,69 +266,29 @@ impl Engine for Seal {
         self.engine.decode(&plain.0, &mut values)?;
         Ok(values)
     }
+}
 
-    fn encrypt(
-        &self,
-        key: &PublicKey,
-        plain: &Plaintext,
-        _: &mut dyn CryptoRng,
-    ) -> Result<Ciphertext, SealError> {
-        Ok(Ciphertext(self.engine.encrypt(&key.0, &plain.0)?))
+impl Engine for Seal<i64> {
+    type Number = i64;
+
+    common!();
+
+    fn new(parameters: &Parameters) -> Result<Self, SealError> {
+        Self::of(Scheme::Bfv, parameters)
     }
 
-    fn encrypt_secretly(
-        &self,
-        secret: &SecretKey,
-        plain: &Plaintext,
-        _: &mut dyn CryptoRng,
-    ) -> Result<Ciphertext, SealError> {
-        Ok(Ciphertext(self.engine.encrypt_secretly(&secret.0, &plain.0)?))
+    fn encode(&self, values: &[i64], _: f64, _: usize) -> Result<Plaintext, SealError> {
+        let limit = self.plain / 2;
+        match values.iter().find(|value| value.unsigned_abs() > limit) {
+            Some(got) => Err(SealError::Integer { got: *got, limit }),
+            None => Ok(Plaintext(self.engine.encode_integers(values)?)),
+        }
     }
 
-    fn decrypt(&self, secret: &SecretKey, ciphertext: &Ciphertext) -> Result<Plaintext, SealError> {
-        Ok(Plaintext(self.engine.decrypt(&secret.0, &ciphertext.0)?))
-    }
-
-    fn add(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext, SealError> {
-        Ok(Ciphertext(self.engine.add(&a.0, &b.0)?))
-    }
-
-    fn add_plain(&self, a: &Ciphertext, b: &Plaintext) -> Result<Ciphertext, SealError> {
-        Ok(Ciphertext(self.engine.add_plain(&a.0, &b.0)?))
-    }
-
-    fn multiply_plain(&self, a: &Ciphertext, b: &Plaintext) -> Result<Ciphertext, SealError> {
-        Ok(Ciphertext(self.engine.multiply_plain(&a.0, &b.0)?))
-    }
-
-    fn multiply(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext, SealError> {
-        Ok(Ciphertext(self.engine.multiply(&a.0, &b.0)?))
-    }
-
-    fn relinearise(
-        &self,
-        a: &Ciphertext,
-        key: &RelinearisationKey,
-    ) -> Result<Ciphertext, SealError> {
-        Ok(Ciphertext(self.engine.relinearise(&a.0, &key.0)?))
-    }
-
-    fn rescale(&self, a: &Ciphertext) -> Result<Ciphertext, SealError> {
-        Ok(Ciphertext(self.engine.rescale(&a.0)?))
-    }
-
-    fn drop_last(&self, a: &Ciphertext) -> Result<Ciphertext, SealError> {
-        Ok(Ciphertext(self.engine.drop_last(&a.0)?))
-    }
-
-    /// With no key for `steps`, SEAL rotates several times, by powers of two, if there are keys for them.
-    fn rotate(
-        &self,
-        a: &Ciphertext,
-        steps: i32,
-        keys: &RotationKeys,
-    ) -> Result<Ciphertext, SealError> {
-        Ok(Ciphertext(self.engine.rotate(&a.0, steps, &keys.0)?))
+    fn decode(&self, plain: &Plaintext) -> Result<Vec<i64>, SealError> {
+        let mut values = vec![0; self.degree];
+        self.engine.decode_integers(&plain.0, &mut values)?;
+        Ok(values)
     }
 }
 
@@ -243,12 +304,19 @@ fn byte(mode: Mode) -> Result<u8, SealError> {
 /// Bytes of one kind of object. SEAL writes its own version whatever is asked for.
 macro_rules! object {
     ($type:ident, $read:ident, $most:ident, $write:ident) => {
-        impl Object<Seal> for $type {
-            fn read(engine: &Seal, bytes: &[u8]) -> Result<Self, SealError> {
+        impl<N> Object<Seal<N>> for $type
+        where
+            Seal<N>: Engine<Error = SealError>,
+        {
+            fn read(engine: &Seal<N>, bytes: &[u8]) -> Result<Self, SealError> {
                 Ok(Self(engine.engine.$read(bytes)?))
             }
 
-            fn write(&self, _: &Seal, encoding: Encoding) -> Result<Zeroizing<Vec<u8>>, SealError> {
+            fn write(
+                &self,
+                _: &Seal<N>,
+                encoding: Encoding,
+            ) -> Result<Zeroizing<Vec<u8>>, SealError> {
                 let mode = byte(encoding.mode)?;
                 let mut bytes = Zeroizing::new(vec![0; ffi::$most(&self.0, mode)?]);
                 let taken = ffi::$write(&self.0, mode, &mut bytes)?;

@@ -17,7 +17,7 @@ fn numbers(seed: f64) -> Vec<f64> {
 }
 
 /// What an engine has made for one list of primes.
-struct Party<E: Engine> {
+struct Party<E: Engine<Number = f64>> {
     engine: E,
     secret: E::Secret,
     public: E::Public,
@@ -26,7 +26,7 @@ struct Party<E: Engine> {
     rng: ChaCha12Rng,
 }
 
-impl<E: Engine> Party<E> {
+impl<E: Engine<Number = f64>> Party<E> {
     fn new(bits: &[u32]) -> Result<Self, Box<dyn std::error::Error>> {
         let engine = E::new(&Parameters::ckks(8192, bits)?)?;
         let mut rng = ChaCha12Rng::seed_from_u64(1);
@@ -55,7 +55,7 @@ impl<E: Engine> Party<E> {
     }
 }
 
-fn numbers_come_back<E: Engine>() -> Outcome {
+fn numbers_come_back<E: Engine<Number = f64>>() -> Outcome {
     for bits in LISTS {
         let mut party = Party::<E>::new(bits)?;
         let x = numbers(1.0);
@@ -70,7 +70,7 @@ fn numbers_come_back<E: Engine>() -> Outcome {
     Ok(())
 }
 
-fn arithmetic_is_that_of_the_numbers<E: Engine>() -> Outcome {
+fn arithmetic_is_that_of_the_numbers<E: Engine<Number = f64>>() -> Outcome {
     for bits in LISTS {
         let mut party = Party::<E>::new(bits)?;
         let (x, y) = (numbers(1.0), numbers(2.0));
@@ -97,7 +97,7 @@ fn arithmetic_is_that_of_the_numbers<E: Engine>() -> Outcome {
     Ok(())
 }
 
-fn what_does_not_fit_is_refused<E: Engine>() -> Outcome {
+fn what_does_not_fit_is_refused<E: Engine<Number = f64>>() -> Outcome {
     let mut party = Party::<E>::new(LISTS[0])?;
     let a = party.encrypt(&numbers(1.0))?;
     let engine = &party.engine;
@@ -125,8 +125,56 @@ fn what_does_not_fit_is_refused<E: Engine>() -> Outcome {
     Ok(())
 }
 
+/// BFV: everything is exact modulo t.
+fn integers_are_exact<E: Engine<Number = i64>>() -> Outcome {
+    for (degree, bits, plain) in [(4096, &[36, 36, 37][..], 20), (8192, &[43, 43, 44, 44, 44], 20)]
+    {
+        let parameters = Parameters::bfv(degree, bits, plain)?;
+        let (engine, mut rng) = (E::new(&parameters)?, ChaCha12Rng::seed_from_u64(1));
+        let secret = engine.secret(&mut rng)?;
+        let public = engine.public(&secret, &mut rng)?;
+        let relinearisation = engine.relinearisation(&secret, &mut rng)?;
+        let rotations = engine.rotations(&secret, &STEPS, &mut rng)?;
+        let t = i64::try_from(parameters.plain().unwrap_or_default())?;
+        let centred = |value: i64| (value + t / 2).rem_euclid(t) - t / 2;
+        let numbers = |by: i64| (0..).map(move |at: i64| centred(at * by)).take(degree);
+        let (x, y): (Vec<i64>, Vec<i64>) = (numbers(104_729).collect(), numbers(-7919).collect());
+        let plain = engine.encode(&y, 1.0, parameters.top())?;
+        let a = engine.encode(&x, 1.0, parameters.top())?;
+        let a = engine.encrypt(&public, &a, &mut rng)?;
+        let b = engine.encrypt_secretly(&secret, &plain, &mut rng)?;
+        let is = |it: &E::Ciphertext, expected: &dyn Fn(usize) -> i64| -> Outcome {
+            let got = engine.decode(&engine.decrypt(&secret, it)?)?;
+            let expected = (0..degree).map(|at| centred(expected(at)));
+            assert!(got.into_iter().eq(expected), "{}", E::NAME);
+            Ok(())
+        };
+        is(&engine.add(&a, &b)?, &|at| x[at] + y[at])?;
+        is(&engine.add_plain(&a, &plain)?, &|at| x[at] + y[at])?;
+        is(&engine.multiply_plain(&a, &plain)?, &|at| x[at] * y[at])?;
+        let product = engine.multiply(&a, &b)?;
+        is(&product, &|at| x[at] * y[at])?;
+        assert!(engine.rotate(&product, 1, &rotations).is_err());
+        let product = engine.relinearise(&product, &relinearisation)?;
+        is(&product, &|at| x[at] * y[at])?;
+        let low = engine.drop_last(&product)?;
+        is(&low, &|at| x[at] * y[at])?;
+        for steps in STEPS {
+            let (half, steps_left) = (degree / 2, usize::try_from(steps.rem_euclid(4096))?);
+            let from = |at: usize| at / half * half + (at + steps_left) % half;
+            is(&engine.rotate(&a, steps, &rotations)?, &|at| x[from(at)])?;
+        }
+        assert!(engine.add(&a, &low).is_err() && engine.multiply(&a, &low).is_err());
+        assert!(engine.rescale(&a).is_err() && engine.rotate(&a, 4, &rotations).is_err());
+        assert!(engine.encode(&[t], 1.0, 1).is_err());
+        assert!(engine.encode(&vec![0; degree + 1], 1.0, 1).is_err());
+    }
+    assert!(E::new(&Parameters::ckks(4096, &[36, 36, 37])?).is_err());
+    Ok(())
+}
+
 /// Sums, products and rotations in any order give the numbers that they should.
-fn circuits_compute_what_they_say<E: Engine>() -> Outcome {
+fn circuits_compute_what_they_say<E: Engine<Number = f64>>() -> Outcome {
     let mut party = Party::<E>::new(LISTS[0])?;
     let inputs: Vec<Vec<f64>> = (1..=3).map(|seed| numbers(f64::from(seed))).collect();
     let encrypted =
@@ -141,7 +189,7 @@ fn circuits_compute_what_they_say<E: Engine>() -> Outcome {
 }
 
 /// One level a step: a rotated sum, multiplied by itself or by a known vector.
-fn check<E: Engine>(
+fn check<E: Engine<Number = f64>>(
     party: &Party<E>,
     inputs: &[Vec<f64>],
     encrypted: &[E::Ciphertext],
@@ -170,7 +218,7 @@ fn check<E: Engine>(
 }
 
 macro_rules! suite {
-    ($name:ident, $engine:ty) => {
+    ($name:ident, $engine:ty, $integers:ty) => {
         mod $name {
             #[test]
             fn numbers_come_back() {
@@ -188,6 +236,11 @@ macro_rules! suite {
             }
 
             #[test]
+            fn integers_are_exact() {
+                super::integers_are_exact::<$integers>().unwrap();
+            }
+
+            #[test]
             fn circuits_compute_what_they_say() {
                 super::circuits_compute_what_they_say::<$engine>().unwrap();
             }
@@ -195,14 +248,14 @@ macro_rules! suite {
     };
 }
 
-suite!(native, nexus_he::Native);
+suite!(native, nexus_he::Native, nexus_he::Native<nexus_he::bfv::Encoder>);
 #[cfg(feature = "seal")]
-suite!(seal, nexus_seal::Seal);
+suite!(seal, nexus_seal::Seal, nexus_seal::Seal<i64>);
 
 /// Both are exercised by name, so that neither suite is empty by mistake.
 #[test]
 fn engines_have_names() {
-    assert_eq!(Native::NAME, "Cipher Nexus");
+    assert_eq!(<Native>::NAME, "Cipher Nexus");
     #[cfg(feature = "seal")]
-    assert_eq!(nexus_seal::Seal::NAME, "Microsoft SEAL");
+    assert_eq!(<nexus_seal::Seal>::NAME, "Microsoft SEAL");
 }

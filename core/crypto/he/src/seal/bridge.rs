@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{Context, SealError};
-use crate::seal;
+use crate::{bfv, seal};
 
 impl Context {
     /// What objects of these tables are read against.
@@ -90,15 +90,102 @@ impl crate::Ciphertext {
         tables: &Arc<crate::Context>,
         object: seal::Ciphertext,
     ) -> Result<Self, SealError> {
-        let context = Context::of(tables);
         if tables.parameters().scheme() != crate::Scheme::Ckks {
             return Err(crate::HeError::Scheme { operation: "arithmetic of real numbers" }.into());
         }
-        let limbs = context.data_level(object.parms_id)?.limbs;
-        let object = object.expand(&context)?;
-        let polynomials = object.words.chunks(limbs * tables.degree()).map(<[u64]>::to_vec);
-        Ok(Self::new(tables, polynomials.collect(), limbs, object.scale))
+        let (scale, (polynomials, limbs)) = (object.scale, expanded(tables, object)?);
+        Ok(Self::new(tables, polynomials, limbs, scale))
     }
+}
+
+/// The polynomials of a ciphertext, in the form that it has them, and its moduli.
+fn expanded(
+    tables: &Arc<crate::Context>,
+    object: seal::Ciphertext,
+) -> Result<(Vec<Vec<u64>>, usize), SealError> {
+    let context = Context::of(tables);
+    let limbs = context.data_level(object.parms_id)?.limbs;
+    let object = object.expand(&context)?;
+    let polynomials = object.words.chunks(limbs * tables.degree()).map(<[u64]>::to_vec);
+    Ok((polynomials.collect(), limbs))
+}
+
+impl bfv::Ciphertext {
+    /// This ciphertext as an object of SEAL: coefficients.
+    ///
+    /// # Errors
+    ///
+    /// It has more moduli than ciphertexts have.
+    pub fn to_seal(&self, context: &Context) -> Result<seal::Ciphertext, SealError> {
+        let mut words = self.polynomials().to_vec();
+        words.iter_mut().for_each(|words| self.context().base().inverse(words));
+        Ok(seal::Ciphertext {
+            parms_id: context.id(self.moduli())?,
+            ntt_form: false,
+            polynomials: self.size(),
+            degree: context.parameters().degree(),
+            limbs: self.moduli(),
+            scale: 1.0,
+            words: words.concat(),
+            seed: None,
+        })
+    }
+
+    /// The ciphertext that an object of SEAL is, whether of coefficients or transformed; `object` was read
+    /// against the same parameters.
+    ///
+    /// # Errors
+    ///
+    /// It does not fit them, or is not BFV.
+    pub fn from_seal(
+        tables: &Arc<crate::Context>,
+        object: seal::Ciphertext,
+    ) -> Result<Self, SealError> {
+        tables.integers()?;
+        let transformed = object.ntt_form;
+        let (mut polynomials, limbs) = expanded(tables, object)?;
+        if !transformed {
+            polynomials.iter_mut().for_each(|words| tables.base().forward(words));
+        }
+        Ok(Self::new(tables, polynomials, limbs))
+    }
+}
+
+impl bfv::SeededCiphertext {
+    /// This ciphertext as an object of SEAL, half of it as a seed.
+    ///
+    /// # Errors
+    ///
+    /// As [`bfv::Ciphertext::to_seal`].
+    pub fn to_seal(&self, context: &Context) -> Result<seal::Ciphertext, SealError> {
+        Ok(seeded(self.ciphertext().to_seal(context)?, self.seed()))
+    }
+}
+
+impl bfv::Plaintext {
+    /// This plaintext as an object of SEAL.
+    pub fn to_seal(&self) -> seal::Plaintext {
+        seal::Plaintext { parms_id: None, scale: 1.0, words: self.coefficients().to_vec() }
+    }
+
+    /// The plaintext that an object of SEAL is.
+    ///
+    /// # Errors
+    ///
+    /// It is transformed, or does not fit the parameters.
+    pub fn from_seal(tables: &crate::Context, object: &seal::Plaintext) -> Result<Self, SealError> {
+        match object.parms_id {
+            None => Ok(Self::new(tables, &object.words)?),
+            Some(_) => Err(SealError::Form),
+        }
+    }
+}
+
+/// The same ciphertext with a seed in place of its second polynomial.
+fn seeded(mut object: seal::Ciphertext, seed: seal::Seed) -> seal::Ciphertext {
+    object.words.truncate(object.limbs * object.degree);
+    object.seed = Some(seed);
+    object
 }
 
 impl crate::SeededCiphertext {
@@ -108,10 +195,7 @@ impl crate::SeededCiphertext {
     ///
     /// As [`crate::Ciphertext::to_seal`].
     pub fn to_seal(&self, context: &Context) -> Result<seal::Ciphertext, SealError> {
-        let mut object = self.ciphertext().to_seal(context)?;
-        object.words.truncate(object.limbs * object.degree);
-        object.seed = Some(self.seed());
-        Ok(object)
+        Ok(seeded(self.ciphertext().to_seal(context)?, self.seed()))
     }
 }
 

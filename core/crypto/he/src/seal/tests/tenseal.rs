@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::expected;
 use crate::seal::tenseal::{ENCODING, Secrets, Shared, TensealError, Vector};
 use crate::seal::{Limits, SealError};
-use crate::{Encoder, SecretKey};
+use crate::{Encoder, SecretKey, bfv};
 
 macro_rules! sample {
     ($name:literal) => {
@@ -34,6 +34,55 @@ fn a_vector_of_tenseal_is_decrypted() {
     for (wanted, got) in wanted.iter().zip(got) {
         assert!((wanted.as_f64().unwrap() - got).abs() < 1e-9, "{wanted} {got}");
     }
+}
+
+#[test]
+fn a_vector_of_integers_is_decrypted_and_goes_back_word_for_word() {
+    let shared = owner(sample!("bfv_context"));
+    let tables = crate::Context::new(shared.context.parameters().clone()).unwrap();
+    let secret = SecretKey::from_seal(&tables, &shared.private.as_ref().unwrap().key).unwrap();
+    let vector = Vector::read(sample!("bfv_vector"), &shared.context).unwrap();
+    let values = expected()["tenseal_bfv"]["values"].clone();
+    let values: Vec<i64> =
+        values.as_array().unwrap().iter().map(|value| value.as_i64().unwrap()).collect();
+    assert_eq!(vector.lengths, [values.len() as u64]);
+    let object = vector.ciphertexts[0].clone();
+    let ciphertext = bfv::Ciphertext::from_seal(&tables, object.clone()).unwrap();
+    let plain = secret.decrypt_integers(&ciphertext).unwrap();
+    let got = bfv::Encoder::new(&tables).unwrap().decode(&plain).unwrap();
+    // TenSEAL repeats them over all slots.
+    assert!(got.iter().eq(values.iter().cycle().take(4096)));
+    assert!(secret.noise_budget(&ciphertext).unwrap() > 20.0);
+    assert_eq!(ciphertext.to_seal(&shared.context).unwrap(), object);
+
+    let transformed = crate::seal::Ciphertext {
+        ntt_form: true,
+        words: ciphertext.polynomials().concat(),
+        ..object.clone()
+    };
+    let again = bfv::Ciphertext::from_seal(&tables, transformed).unwrap();
+    assert_eq!(again.polynomials(), ciphertext.polynomials());
+    assert!(crate::Ciphertext::from_seal(&tables, object).is_err());
+    let object = plain.to_seal();
+    assert_eq!(bfv::Plaintext::from_seal(&tables, &object).unwrap(), plain);
+}
+
+#[test]
+fn seeds_of_integers_give_coefficients() {
+    let shared = owner(sample!("bfv_context"));
+    let tables = crate::Context::new(shared.context.parameters().clone()).unwrap();
+    let mut rng =
+        <rand_chacha::ChaCha12Rng as rand_chacha::rand_core::SeedableRng>::seed_from_u64(5);
+    let secret = SecretKey::generate(&tables, &mut rng);
+    let plain = bfv::Plaintext::new(&tables, &[3, 1, 4]).unwrap();
+    let fresh = secret.encrypt_integers_seeded(&plain, &mut rng).unwrap();
+    let bytes = fresh.to_seal(&shared.context).unwrap();
+    let bytes = bytes.write(&shared.context, ENCODING).unwrap();
+    let read = crate::seal::Ciphertext::read(&bytes, &shared.context).unwrap();
+    assert!(read.seed.is_some() && !read.ntt_form);
+    let read = bfv::Ciphertext::from_seal(&tables, read).unwrap();
+    assert_eq!(read.polynomials(), fresh.ciphertext().polynomials());
+    assert_eq!(secret.decrypt_integers(&read).unwrap(), plain);
 }
 
 #[test]
