@@ -224,7 +224,20 @@ impl Context {
         if negative { -1.0 - value } else { value }
     }
 
-    /// Coefficients, as small integers, modulo the first `moduli` moduli, transformed.
+    /// Secrets or errors, of magnitudes below every modulus, modulo the first `moduli` moduli, transformed.
+    pub(crate) fn lift_small(&self, coefficients: &[i64], moduli: usize) -> Vec<u64> {
+        let mut words = vec![0; moduli * self.degree()];
+        for (transform, limb) in self.limbs(&mut words) {
+            let q = transform.modulus().value().cast_signed();
+            for (word, coefficient) in limb.iter_mut().zip(coefficients) {
+                *word = (coefficient + (q & (coefficient >> 63))).cast_unsigned();
+            }
+            transform.forward(limb);
+        }
+        words
+    }
+
+    /// Coefficients modulo the first `moduli` moduli, transformed.
     pub(crate) fn lift(&self, coefficients: &[i64], moduli: usize) -> Vec<u64> {
         let mut words = vec![0; moduli * self.degree()];
         for (transform, limb) in self.limbs(&mut words) {

@@ -8,7 +8,7 @@ use nexus_types::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::context::Context;
-use crate::sample::{errors, seed, ternary};
+use crate::sample::{errors, seed, ternary, uniform};
 use crate::seal::Seed;
 use crate::{Ciphertext, HeError, Plaintext, SeededCiphertext};
 
@@ -54,7 +54,7 @@ impl SecretKey {
     /// A fresh key. `rng` must be the operating system's.
     pub fn generate(context: &Arc<Context>, rng: &mut dyn CryptoRng) -> Self {
         let coefficients = ternary(context.degree(), rng);
-        let words = context.lift(&coefficients, context.parameters().moduli().len());
+        let words = context.lift_small(&coefficients, context.parameters().moduli().len());
         Self { context: Arc::clone(context), words: Zeroizing::new(words) }
     }
 
@@ -73,7 +73,7 @@ impl SecretKey {
     /// (−(a s + e), a) for an `a` that is uniform and transformed.
     pub(crate) fn hide(&self, a: Vec<u64>, rng: &mut dyn CryptoRng) -> [Vec<u64>; 2] {
         let (context, moduli) = (&self.context, a.len() / self.context.degree());
-        let mut b = context.lift(&errors(context.degree(), rng), moduli);
+        let mut b = context.lift_small(&errors(context.degree(), rng), moduli);
         context.add_products(&mut b, &a, &self.words);
         context.limbs(&mut b).for_each(|(it, limb)| it.modulus().neg_assign(limb));
         [b, a]
@@ -161,7 +161,16 @@ impl SecretKey {
         plain: &Plaintext,
         rng: &mut dyn CryptoRng,
     ) -> Result<Ciphertext, HeError> {
-        self.encrypt_seeded(plain, rng).map(Ciphertext::from)
+        plain.context.same(&self.context)?;
+        let moduli = &self.context.parameters().moduli()[..plain.moduli];
+        let hidden = self.hide(uniform(moduli, self.context.degree(), rng), rng);
+        Ok(self.with(plain, hidden))
+    }
+
+    /// An encryption of 0 with a message added to it.
+    fn with(&self, plain: &Plaintext, [mut b, a]: [Vec<u64>; 2]) -> Ciphertext {
+        self.context.each(&mut b, &plain.words, Modulus::add_assign);
+        Ciphertext::new(&self.context, vec![b, a], plain.moduli, plain.scale)
     }
 
     /// Encrypts, and keeps the seed that half of the ciphertext grows from: it is sent in its place.
@@ -174,10 +183,8 @@ impl SecretKey {
         rng: &mut dyn CryptoRng,
     ) -> Result<SeededCiphertext, HeError> {
         plain.context.same(&self.context)?;
-        let ([mut b, a], seed) = self.zero(plain.moduli, rng);
-        self.context.each(&mut b, &plain.words, Modulus::add_assign);
-        let ciphertext = Ciphertext::new(&self.context, vec![b, a], plain.moduli, plain.scale);
-        Ok(SeededCiphertext { ciphertext, seed })
+        let (hidden, seed) = self.zero(plain.moduli, rng);
+        Ok(SeededCiphertext { ciphertext: self.with(plain, hidden), seed })
     }
 
     /// Decrypts. What comes out of CKKS belongs to whoever has the key and to nobody else: its noise tells
@@ -247,9 +254,9 @@ impl PublicKey {
     pub(crate) fn zero(&self, moduli: usize, rng: &mut dyn CryptoRng) -> [Vec<u64>; 2] {
         let (context, degree) = (&self.context, self.context.degree());
         let more = usize::from(moduli < context.parameters().moduli().len());
-        let u = Zeroizing::new(context.lift(&ternary(degree, rng), moduli + more));
+        let u = Zeroizing::new(context.lift_small(&ternary(degree, rng), moduli + more));
         let mut half = |key: &[u64]| {
-            let mut words = context.lift(&errors(degree, rng), moduli + more);
+            let mut words = context.lift_small(&errors(degree, rng), moduli + more);
             context.add_products(&mut words, key, &u);
             if more > 0 {
                 let (kept, last) = words.split_at_mut(moduli * degree);

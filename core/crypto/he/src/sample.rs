@@ -1,6 +1,7 @@
 //! Secrets, errors and uniform words, in bulk from AES keystreams under keys of the generator.
 
 use nexus_field::mask::{MaskKey, keystream};
+use nexus_field::rns::Modulus;
 use nexus_types::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -34,6 +35,22 @@ pub(crate) fn errors(degree: usize, rng: &mut dyn CryptoRng) -> Zeroizing<Vec<i6
     Zeroizing::new(words(degree, rng).iter().map(of).collect())
 }
 
+/// Uniform residues, `degree` for each modulus. They are public.
+pub(crate) fn uniform(moduli: &[Modulus], degree: usize, rng: &mut dyn CryptoRng) -> Vec<u64> {
+    let mut drawn = words(moduli.len() * degree, rng);
+    for (modulus, limb) in moduli.iter().zip(drawn.chunks_exact_mut(degree)) {
+        let mask = u64::MAX >> (u64::BITS - modulus.bits());
+        for word in limb {
+            *word &= mask;
+            // By rejection; the primes are mostly just below a power of two.
+            while *word >= modulus.value() {
+                *word = rng.next_u64() & mask;
+            }
+        }
+    }
+    std::mem::take(&mut *drawn)
+}
+
 /// A fresh seed of uniform residues. It is public.
 pub(crate) fn seed(rng: &mut dyn CryptoRng) -> Seed {
     let mut bytes = [0; SEED_BYTES];
@@ -62,5 +79,14 @@ mod tests {
         let (mean, square) = moments(&drawn);
         assert!(mean.abs() < 0.04 && (square - 10.5).abs() < 0.2, "{mean} {square}");
         assert!(drawn.iter().all(|error| error.abs() <= 21));
+        // Just above a power of two and just below one.
+        for value in [65_537, 65_521] {
+            let modulus = Modulus::new(value).unwrap();
+            let drawn = uniform(&[modulus, modulus], count, &mut rng);
+            assert!(drawn.len() == 2 * count && drawn.iter().all(|word| *word < value));
+            let mean = drawn.iter().sum::<u64>() as f64 / drawn.len() as f64;
+            assert!((mean / value as f64 - 0.5).abs() < 0.003, "{mean}");
+            assert_ne!(drawn[..count], drawn[count..]);
+        }
     }
 }

@@ -5,7 +5,7 @@ use nexus_types::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{Ciphertext, Plaintext, SeededCiphertext};
-use crate::sample::seed;
+use crate::sample::{seed, uniform};
 use crate::{Context, HeError, PublicKey, SecretKey};
 
 /// The message as ciphertexts of `moduli` moduli hide it, transformed.
@@ -39,7 +39,18 @@ impl SecretKey {
         plain: &Plaintext,
         rng: &mut dyn CryptoRng,
     ) -> Result<Ciphertext, HeError> {
-        self.encrypt_integers_seeded(plain, rng).map(Ciphertext::from)
+        let context = self.context();
+        let moduli = context.parameters().data_moduli();
+        let message = message(context, plain, moduli.len())?;
+        Ok(self.with_message(&message, uniform(moduli, context.degree(), rng), rng))
+    }
+
+    /// A message hidden with `a`, which is uniform and transformed.
+    fn with_message(&self, message: &[u64], a: Vec<u64>, rng: &mut dyn CryptoRng) -> Ciphertext {
+        let moduli = a.len() / self.context().degree();
+        let [mut b, a] = self.hide(a, rng);
+        self.context().each(&mut b, message, Modulus::add_assign);
+        Ciphertext::new(self.context(), vec![b, a], moduli)
     }
 
     /// Encrypts integers, and keeps the seed that half of the ciphertext grows from: it is sent in its place.
@@ -57,10 +68,7 @@ impl SecretKey {
         // SEAL's ciphertexts of BFV are coefficients, and so is what their seeds give.
         let mut a = seed.expand(moduli, context.degree());
         context.base().forward(&mut a);
-        let [mut b, a] = self.hide(a, rng);
-        context.each(&mut b, &message, Modulus::add_assign);
-        let ciphertext = Ciphertext::new(context, vec![b, a], moduli.len());
-        Ok(SeededCiphertext { ciphertext, seed })
+        Ok(SeededCiphertext { ciphertext: self.with_message(&message, a, rng), seed })
     }
 
     /// Decrypts integers.

@@ -163,13 +163,13 @@ impl Scaling {
 
     fn apply(&self, coefficients: &[u64]) -> Vec<u64> {
         let fractions: Vec<u64> = coefficients.iter().map(|m| self.fraction(*m)).collect();
-        let limb = |(q, quotient): &(Modulus, u64)| {
-            let mut limb = vec![0; coefficients.len()];
-            let terms = [(coefficients, *quotient), (&fractions[..], 1)];
-            q.weighted_sum(&mut limb, &terms, u64::BITS - self.plain.leading_zeros());
-            limb
-        };
-        self.quotients.iter().flat_map(limb).collect()
+        let bits = u64::BITS - self.plain.leading_zeros();
+        let mut words = vec![0; self.quotients.len() * coefficients.len()];
+        let limbs = words.chunks_exact_mut(coefficients.len().max(1));
+        for ((q, quotient), limb) in self.quotients.iter().zip(limbs) {
+            q.weighted_sum(limb, &[(coefficients, *quotient), (&fractions, 1)], bits);
+        }
+        words
     }
 }
 

@@ -118,7 +118,9 @@ impl bfv::Ciphertext {
     /// It has more moduli than ciphertexts have.
     pub fn to_seal(&self, context: &Context) -> Result<seal::Ciphertext, SealError> {
         let mut words = self.polynomials().to_vec();
-        words.iter_mut().for_each(|words| self.context().base().inverse(words));
+        for words in &mut words {
+            self.context().base().inverse(words);
+        }
         Ok(seal::Ciphertext {
             parms_id: context.id(self.moduli())?,
             ntt_form: false,
@@ -145,7 +147,9 @@ impl bfv::Ciphertext {
         let transformed = object.ntt_form;
         let (mut polynomials, limbs) = expanded(tables, object)?;
         if !transformed {
-            polynomials.iter_mut().for_each(|words| tables.base().forward(words));
+            for words in &mut polynomials {
+                tables.base().forward(words);
+            }
         }
         Ok(Self::new(tables, polynomials, limbs))
     }

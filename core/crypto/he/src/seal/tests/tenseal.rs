@@ -54,15 +54,15 @@ fn a_vector_of_integers_is_decrypted_and_goes_back_word_for_word() {
     assert!(got.iter().eq(values.iter().cycle().take(4096)));
     assert!(secret.noise_budget(&ciphertext).unwrap() > 20.0);
     assert_eq!(ciphertext.to_seal(&shared.context).unwrap(), object);
+    assert!(crate::Ciphertext::from_seal(&tables, object.clone()).is_err());
 
     let transformed = crate::seal::Ciphertext {
         ntt_form: true,
         words: ciphertext.polynomials().concat(),
-        ..object.clone()
+        ..object
     };
     let again = bfv::Ciphertext::from_seal(&tables, transformed).unwrap();
     assert_eq!(again.polynomials(), ciphertext.polynomials());
-    assert!(crate::Ciphertext::from_seal(&tables, object).is_err());
     let object = plain.to_seal();
     assert_eq!(bfv::Plaintext::from_seal(&tables, &object).unwrap(), plain);
 }
