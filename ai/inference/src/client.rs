@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nexus_he::seal::{self, Encoding, Mode, Version};
-use nexus_he::{Ciphertext, Context, Encoder, SecretKey};
+use nexus_he::{Ciphertext, Context, Encoder, HeError, SecretKey};
 use nexus_types::CryptoRng;
 
 use crate::{Description, InferenceError, Prediction};
@@ -55,29 +55,103 @@ impl Client {
         Ok(bytes)
     }
 
-    /// A row, as the model sees it, encrypted: SEAL's `Ciphertext`, seeded.
+    /// How many rows go into one question.
+    pub const fn rows(&self) -> usize {
+        self.description.terms.vectors()
+    }
+
+    /// A row, as the model sees it, encrypted.
     ///
     /// # Errors
-    /// [`InferenceError::He`] unless the row has as many numbers as the model takes, none too large.
+    /// As [`Client::questions`].
     pub fn question(
         &self,
         row: &[f32],
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<u8>, InferenceError> {
-        let row: Vec<f64> = row.iter().map(|value| f64::from(*value)).collect();
-        let plain = self.description.terms.pack(&self.encoder, &row)?;
-        let sealed = self.secret.encrypt_seeded(&plain, rng)?;
-        Ok(sealed.to_seal(&self.wire)?.write(&self.wire, ENCODING)?)
+        self.questions(&[row], rng)
     }
 
-    /// What the server's answer says.
+    /// Rows, as the model sees them, encrypted: SEAL's `Ciphertext`, seeded; for many rows at once
+    /// one after the other for each of a row's numbers.
     ///
     /// # Errors
-    /// [`InferenceError::Seal`], [`InferenceError::He`] if it is no answer.
-    pub fn prediction(&self, answer: &[u8]) -> Result<Prediction, InferenceError> {
-        let object = seal::Ciphertext::read(answer, &self.wire)?;
-        let answer = Ciphertext::from_seal(&self.context, object)?;
-        let slots = self.encoder.decode(&self.secret.decrypt(&answer)?)?;
-        self.description.task.predict(self.description.terms.unpack(&slots))
+    /// [`InferenceError::Rows`] for none, and for more than [`Client::rows`]; [`InferenceError::He`]
+    /// unless rows have as many numbers as the model takes, none too large.
+    pub fn questions(
+        &self,
+        rows: &[&[f32]],
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Vec<u8>, InferenceError> {
+        let (got, limit) = (rows.len(), self.rows());
+        let wide = |row: &&[f32]| row.iter().map(|value| f64::from(*value)).collect();
+        let wide: Vec<Vec<f64>> = rows.iter().map(wide).collect();
+        let terms = &self.description.terms;
+        let plains = match &*wide {
+            [row] if !terms.batch => vec![terms.pack(&self.encoder, row)?],
+            [_, ..] if got <= limit => terms.pack_columns(&self.encoder, &wide)?,
+            _ => return Err(InferenceError::Rows { got, limit }),
+        };
+        let mut bytes = Vec::new();
+        for plain in plains {
+            let sealed = self.secret.encrypt_seeded(&plain, rng)?.to_seal(&self.wire)?;
+            bytes.extend(sealed.write(&self.wire, ENCODING)?);
+        }
+        Ok(bytes)
     }
+
+    /// What the server's answer says of a row.
+    ///
+    /// # Errors
+    /// As [`Client::predictions`].
+    pub fn prediction(&self, answer: &[u8]) -> Result<Prediction, InferenceError> {
+        let first = self.predictions(answer, 1)?.into_iter().next();
+        first.ok_or(InferenceError::Rows { got: 0, limit: self.rows() })
+    }
+
+    /// What the server's answer to a question of so many rows says of each.
+    ///
+    /// # Errors
+    /// [`InferenceError::Seal`], [`InferenceError::He`] if it is no answer; [`InferenceError::Rows`].
+    pub fn predictions(
+        &self,
+        answer: &[u8],
+        rows: usize,
+    ) -> Result<Vec<Prediction>, InferenceError> {
+        let limit = self.rows();
+        if rows == 0 || rows > limit {
+            return Err(InferenceError::Rows { got: rows, limit });
+        }
+        let (terms, task) = (&self.description.terms, &self.description.task);
+        let count = if terms.batch { terms.outputs.len() } else { 1 };
+        let answers = read_all(answer, count, &self.wire, &self.context)?;
+        let slots = answers.iter().map(|it| self.encoder.decode(&self.secret.decrypt(it)?));
+        let slots = slots.collect::<Result<Vec<_>, HeError>>()?;
+        if !terms.batch {
+            return slots.iter().map(|slots| task.predict(terms.unpack(slots))).collect();
+        }
+        let row = |row: usize| slots.iter().map(|slots| slots[row]).collect();
+        (0..rows).map(|at| task.predict(row(at))).collect()
+    }
+}
+
+/// So many ciphertexts, one after the other, and nothing behind them.
+pub(crate) fn read_all(
+    mut bytes: &[u8],
+    count: usize,
+    wire: &seal::Context,
+    context: &Arc<Context>,
+) -> Result<Vec<Ciphertext>, InferenceError> {
+    let mut all = Vec::new();
+    for at in 1..=count {
+        let object = if at == count {
+            seal::Ciphertext::read(bytes, wire)?
+        } else {
+            let (object, rest) = seal::Ciphertext::read_first(bytes, wire)?;
+            bytes = rest;
+            object
+        };
+        all.push(Ciphertext::from_seal(context, object)?);
+    }
+    Ok(all)
 }

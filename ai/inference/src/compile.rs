@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use nexus_he::circuit::{Affine, Limits, Plan, Stage, in_the_clear};
+use nexus_he::circuit::{Affine, BatchPlan, Limits, Plan, Stage, in_the_clear};
 use nexus_he::{Matrix, Polynomial};
 use nexus_models::{LayerSpec, Network, Real};
 use serde::{Deserialize, Serialize};
@@ -208,6 +208,14 @@ impl Compiled {
     /// [`InferenceError::Plan`].
     pub fn plan(&self, limits: &Limits) -> Result<Plan, InferenceError> {
         Ok(Plan::new(&self.stages, limits)?)
+    }
+
+    /// The plan of the circuit for many rows at once.
+    ///
+    /// # Errors
+    /// [`InferenceError::Plan`].
+    pub fn batched(&self, limits: &Limits) -> Result<BatchPlan, InferenceError> {
+        Ok(BatchPlan::new(&self.stages, limits)?)
     }
 }
 

@@ -86,6 +86,14 @@ pub enum InferenceError {
         /// Their name.
         id: Digest,
     },
+    /// More rows than go into one question, or none.
+    #[error("a question of {got} rows; 1 to {limit} are possible")]
+    Rows {
+        /// Rows.
+        got: usize,
+        /// The most.
+        limit: usize,
+    },
     /// A key is missing.
     #[error("there is no key for a rotation by {step}")]
     MissingKey {

@@ -17,6 +17,12 @@
 //! minimax one, of the smallest degree that leaves the answers for these rows as they are
 //! ([`Calibration`]). [`nexus_he::circuit::Plan`] then chooses parameters.
 //!
+//! # One row, or many at once
+//!
+//! A question of a [`Server::new`] is one row in one ciphertext. A [`Server::batched`] takes up to N/2
+//! rows of one client in as many ciphertexts as a row has numbers: more bytes and time for a question,
+//! fewer for a row.
+//!
 //! # Threat model
 //!
 //! The server may be curious: it sees sizes, times and how often who asks. It may compute something

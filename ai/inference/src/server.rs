@@ -3,23 +3,54 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nexus_he::circuit::{EvaluationKeys, Plan, Program};
+use nexus_he::circuit::{BatchPlan, BatchProgram, Cost, EvaluationKeys, Plan, Program, Terms};
 use nexus_he::seal::{self, Limits};
-use nexus_he::{Ciphertext, GaloisKeys, RelinearisationKey};
+use nexus_he::{Ciphertext, Context, GaloisKeys, HeError, RelinearisationKey};
 use nexus_types::{CryptoRng, Digest, ModelHash};
 
-use crate::client::ENCODING;
+use crate::client::{ENCODING, read_all};
 use crate::{Description, InferenceError, Task};
 
 /// A model that answers encrypted questions. It can be shared between threads.
 #[derive(Debug)]
 pub struct Server {
     description: Description,
-    program: Program,
+    program: Computing,
     wire: seal::Context,
     key_bytes: usize,
     question_bytes: usize,
     keys: Mutex<Cache>,
+}
+
+/// What is computed for a question.
+#[derive(Debug)]
+enum Computing {
+    Row(Program),
+    Batch(BatchProgram),
+}
+
+impl Computing {
+    const fn context(&self) -> &Arc<Context> {
+        match self {
+            Self::Row(program) => program.context(),
+            Self::Batch(program) => program.context(),
+        }
+    }
+
+    fn run(
+        &self,
+        mut inputs: Vec<Ciphertext>,
+        keys: &EvaluationKeys,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Vec<Ciphertext>, HeError> {
+        match self {
+            Self::Row(program) => {
+                let input = inputs.pop().ok_or(HeError::Width { got: 0, needed: 1 })?;
+                Ok(vec![program.run(&input, keys, rng)?])
+            }
+            Self::Batch(program) => program.run(inputs, keys),
+        }
+    }
 }
 
 /// The keys of users, the ones not used for longest giving way.
@@ -66,10 +97,33 @@ impl Server {
         task: Task,
         users: usize,
     ) -> Result<Self, InferenceError> {
-        let description = Description { model, task, terms: plan.terms().clone() };
+        let described = (model, task, plan.terms().clone());
+        Self::with(described, plan.cost(), users, || Ok(Computing::Row(plan.prepare()?)))
+    }
+
+    /// The same for a plan of many rows at once.
+    ///
+    /// # Errors
+    /// As [`Server::new`].
+    pub fn batched(
+        plan: &BatchPlan,
+        model: ModelHash,
+        task: Task,
+        users: usize,
+    ) -> Result<Self, InferenceError> {
+        let described = (model, task, plan.terms().clone());
+        Self::with(described, plan.cost(), users, || Ok(Computing::Batch(plan.prepare()?)))
+    }
+
+    fn with(
+        (model, task, terms): (ModelHash, Task, Terms),
+        cost: &Cost,
+        users: usize,
+        prepare: impl FnOnce() -> Result<Computing, HeError>,
+    ) -> Result<Self, InferenceError> {
+        let description = Description { model, task, terms };
         description.check()?;
-        let program = plan.prepare()?;
-        let cost = plan.cost();
+        let program = prepare()?;
         let limits = Limits { bytes: cost.key_bytes.max(cost.input_bytes) as u64 + (1 << 20) };
         let wire = seal::Context::of(program.context()).with_limits(limits);
         let cache = Cache { entries: BTreeMap::new(), uses: 0, most: users.max(1) };
@@ -133,8 +187,8 @@ impl Server {
         Ok(id)
     }
 
-    /// The answer to a question under the keys of this name: SEAL's `Ciphertext`. `rng` must be the
-    /// operating system's.
+    /// The answer to a question under the keys of this name: SEAL's `Ciphertext`, for many rows at
+    /// once one for each number of an answer. `rng` must be the operating system's.
     ///
     /// # Errors
     /// [`InferenceError::UnknownKeys`]; [`InferenceError`] if it is no question.
@@ -147,10 +201,14 @@ impl Server {
         within("a question", question, self.question_bytes)?;
         let found = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(&keys);
         let keys = found.ok_or(InferenceError::UnknownKeys { id: keys })?;
-        let object = seal::Ciphertext::read(question, &self.wire)?;
-        let question = Ciphertext::from_seal(self.program.context(), object)?;
-        let answer = self.program.run(&question, &keys, rng)?;
-        Ok(answer.to_seal(&self.wire)?.write(&self.wire, ENCODING)?)
+        let terms = &self.description.terms;
+        let count = if terms.batch { terms.inputs as usize } else { 1 };
+        let inputs = read_all(question, count, &self.wire, self.program.context())?;
+        let mut bytes = Vec::new();
+        for answer in self.program.run(inputs, &keys, rng)? {
+            bytes.extend(answer.to_seal(&self.wire)?.write(&self.wire, ENCODING)?);
+        }
+        Ok(bytes)
     }
 }
 

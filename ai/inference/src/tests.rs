@@ -73,6 +73,42 @@ fn models_answer_as_in_the_clear() {
 }
 
 #[test]
+fn many_rows_are_answered_as_one() {
+    let mut rng = ChaCha12Rng::seed_from_u64(11);
+    let network = Network::<f64>::new(&spec(&[12], vec![linear(6), LayerSpec::Tanh, linear(3)]));
+    let network = network.unwrap();
+    let weights = network.initial(&Seed::from_number(3));
+    let rows = rows(100 * network.inputs(), 4);
+    let (compiled, _) = Compiled::calibrated(&network, &weights, &rows).unwrap();
+    let plan = compiled.batched(&Limits::default()).unwrap();
+    let server = Server::batched(&plan, network.hash(), classes(3), 1).unwrap();
+    let client = Client::new(server.description().clone(), &mut rng).unwrap();
+    let keys = server.register(&client.keys(&mut rng).unwrap()).unwrap();
+    let rows: Vec<&[f32]> = rows.chunks_exact(12).collect();
+    let question = client.questions(&rows, &mut rng).unwrap();
+    assert!(question.len() <= server.question_bytes());
+    let answer = server.answer(keys, &question, &mut rng).unwrap();
+    let got = client.predictions(&answer, rows.len()).unwrap();
+    assert_eq!(got.len(), rows.len());
+    for (got, row) in got.iter().zip(&rows) {
+        let wide: Vec<f64> = row.iter().map(|value| f64::from(*value)).collect();
+        let clear = network.through(0..3, &weights, &wide, 1).unwrap();
+        for (got, clear) in got.outputs.iter().zip(clear) {
+            assert!((got - clear).abs() < 0.05, "{got} for {clear}");
+        }
+    }
+    let limit = client.rows();
+    assert!(matches!(client.questions(&[], &mut rng), Err(InferenceError::Rows { got: 0, .. })));
+    let many = vec![rows[0]; limit + 1];
+    assert!(matches!(client.questions(&many, &mut rng), Err(InferenceError::Rows { .. })));
+    assert!(matches!(client.predictions(&answer, limit + 1), Err(InferenceError::Rows { .. })));
+    // One ciphertext less, or one more, is no question.
+    assert!(server.answer(keys, &question[..question.len() / 12 * 11], &mut rng).is_err());
+    let more = [&question[..], &client.question(rows[0], &mut rng).unwrap()].concat();
+    assert!(server.answer(keys, &more, &mut rng).is_err());
+}
+
+#[test]
 fn keys_give_way_and_are_missed_by_name() {
     let mut rng = ChaCha12Rng::seed_from_u64(7);
     let (server, network, _) = server(&ModelSpec::softmax(5, 2), 1);

@@ -64,6 +64,6 @@ pub use context::Context;
 pub use engine::{Engine, Native, Object};
 pub use error::HeError;
 pub use keys::{GaloisKeys, PublicKey, RelinearisationKey, SecretKey, SwitchingKey};
-pub use linear::{Layout, LinearMap, Matrix, Route, RouteCost};
+pub use linear::{ColumnMap, Layout, LinearMap, Matrix, Route, RouteCost};
 pub use parameters::{MAX_MODULI, Parameters, ParametersId, Scheme};
 pub use polynomial::Polynomial;

@@ -30,14 +30,21 @@ pub struct Limits {
     pub weight_bytes: usize,
     /// Bytes of one user's keys in memory.
     pub key_bytes: usize,
+    /// Bytes of one input in memory.
+    pub input_bytes: usize,
     /// Transforms of one evaluation.
     pub transforms: usize,
 }
 
 impl Default for Limits {
-    /// 4 GiB of weights, 1 GiB of keys, and a million transforms: a minute or so.
+    /// 4 GiB of weights, 1 GiB of keys and of an input, and a million transforms: a minute or so.
     fn default() -> Self {
-        Self { weight_bytes: 4 << 30, key_bytes: 1 << 30, transforms: 1_000_000 }
+        Self {
+            weight_bytes: 4 << 30,
+            key_bytes: 1 << 30,
+            input_bytes: 1 << 30,
+            transforms: 1_000_000,
+        }
     }
 }
 
@@ -53,10 +60,17 @@ impl Cost {
         2 * moduli
     }
 
+    /// Transforms that take as long as so many products of a ciphertext of `moduli` moduli and a whole
+    /// number, as measured: 16 words are multiplied in the time of one that is transformed.
+    pub(super) const fn columns(products: usize, moduli: usize) -> usize {
+        2 * moduli * products / 16
+    }
+
     pub(super) fn check(&self, limits: &Limits) -> Result<(), PlanError> {
         let all = [
             ("bytes of weights", self.weight_bytes, limits.weight_bytes),
             ("bytes of a user's keys", self.key_bytes, limits.key_bytes),
+            ("bytes of an input", self.input_bytes, limits.input_bytes),
             ("transforms", self.transforms, limits.transforms),
         ];
         all.into_iter().try_for_each(|(what, got, limit)| {

@@ -1,13 +1,15 @@
 //! Affine maps and polynomials, one after the other, on one encrypted vector.
 //!
 //! [`Plan`] chooses degree, primes, scales and layouts; [`Terms`] is what its user is told;
-//! [`Program`] computes.
+//! [`Program`] computes. [`BatchPlan`] and [`BatchProgram`] do the same for many vectors at once.
 
+mod batch;
 mod cost;
 mod plan;
 mod program;
 mod terms;
 
+pub use batch::{BatchPlan, BatchProgram};
 pub use cost::{Cost, Limits};
 pub use plan::{Plan, PlanError};
 pub use program::{EvaluationKeys, Program};

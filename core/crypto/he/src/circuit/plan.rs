@@ -100,16 +100,10 @@ impl Plan {
     pub fn new(stages: &[Stage], limits: &Limits) -> Result<Self, PlanError> {
         let inputs = widths(stages)?;
         let stages = squared(stages.to_vec());
-        let depth = stages.iter().map(depth_of).sum::<usize>();
+        let depth = stages.iter().map(depth_of).sum();
         let rows = stages.iter().filter_map(affine).map(|it| it.matrix.rows());
         let width = rows.chain([inputs]).max().unwrap_or(inputs);
-        let fits = |degree: usize| (width.next_power_of_two() <= degree / 2).then_some(degree);
-        let choice = DEGREES.into_iter().filter_map(fits).find_map(|degree| {
-            let bits = SCALE_BITS.rev().map(|scale| bits_of(scale, depth));
-            let mut parameters = bits.filter_map(|bits| Parameters::ckks(degree, &bits).ok());
-            parameters.next()
-        });
-        let parameters = choice.ok_or_else(|| too_deep(depth, width))?;
+        let parameters = first_fit(depth, width)?;
         let plan = Self::with(&parameters, inputs, stages)?;
         plan.cost.check(limits)?;
         Ok(plan)
@@ -139,9 +133,10 @@ impl Plan {
         let terms = Terms {
             degree: small(parameters.degree()),
             moduli: parameters.moduli().iter().map(|modulus| modulus.value()).collect(),
-            scale: 2_f64.powi(parameters.moduli()[0].bits().cast_signed() - HEADROOM.cast_signed()),
+            scale: scale_of(parameters),
             inputs: small(inputs),
             run: small(run),
+            batch: false,
             rotations: rotations.into_iter().filter_map(|it| i32::try_from(it).ok()).collect(),
             relinearise: steps.iter().any(|step| !matches!(step, Step::Linear { .. })),
             outputs: layout.first().into_iter().map(small).collect(),
@@ -170,23 +165,39 @@ impl Plan {
     }
 }
 
+/// The smallest degree with so many multiplications after each other and slots, the largest scale there.
+pub(super) fn first_fit(depth: usize, width: usize) -> Result<Parameters, PlanError> {
+    let fits = |degree: usize| (width.next_power_of_two() <= degree / 2).then_some(degree);
+    let choice = DEGREES.into_iter().filter_map(fits).find_map(|degree| {
+        let bits = SCALE_BITS.rev().map(|scale| bits_of(scale, depth));
+        let mut parameters = bits.filter_map(|bits| Parameters::ckks(degree, &bits).ok());
+        parameters.next()
+    });
+    choice.ok_or_else(|| too_deep(depth, width))
+}
+
+/// The scale that goes with parameters of [`first_fit`].
+pub(super) fn scale_of(parameters: &Parameters) -> f64 {
+    2_f64.powi(parameters.moduli()[0].bits().cast_signed() - HEADROOM.cast_signed())
+}
+
 /// A position or size below 2^32: degrees are at most 2^15.
-fn small(value: usize) -> u32 {
+pub(super) fn small(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-fn affine(stage: &Stage) -> Option<&Affine> {
+pub(super) fn affine(stage: &Stage) -> Option<&Affine> {
     match stage {
         Stage::Affine(affine) => Some(affine),
         Stage::Polynomial(_) => None,
     }
 }
 
-fn is_square(polynomial: &Polynomial) -> bool {
+pub(super) fn is_square(polynomial: &Polynomial) -> bool {
     polynomial.coefficients() == [0.0, 0.0, 1.0]
 }
 
-fn depth_of(stage: &Stage) -> usize {
+pub(super) fn depth_of(stage: &Stage) -> usize {
     match stage {
         Stage::Affine(_) => 1,
         Stage::Polynomial(polynomial) if is_square(polynomial) => 1,
@@ -195,7 +206,7 @@ fn depth_of(stage: &Stage) -> usize {
 }
 
 /// Numbers of the input, if all stages fit each other.
-fn widths(stages: &[Stage]) -> Result<usize, PlanError> {
+pub(super) fn widths(stages: &[Stage]) -> Result<usize, PlanError> {
     let first = stages.iter().find_map(affine).ok_or(PlanError::Empty)?.matrix.columns();
     let mut width = first;
     for (stage, affine) in stages.iter().enumerate().filter_map(|(at, it)| Some((at, affine(it)?)))
@@ -224,7 +235,7 @@ fn too_deep(depth: usize, width: usize) -> PlanError {
 
 /// Replaces each polynomial of degree 2 between two affine maps by a square: with a₂ = ±s²,
 /// a₂x² + a₁x + a₀ = ±(sx ± a₁/2s)² + a₀ ∓ (a₁/2s)².
-fn squared(mut stages: Vec<Stage>) -> Vec<Stage> {
+pub(super) fn squared(mut stages: Vec<Stage>) -> Vec<Stage> {
     for at in 1..stages.len().saturating_sub(1) {
         let [Stage::Affine(before), Stage::Polynomial(it), Stage::Affine(after)] =
             &mut stages[at - 1..=at + 1]

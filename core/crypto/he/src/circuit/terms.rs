@@ -27,11 +27,14 @@ pub struct Terms {
     pub inputs: u32,
     /// Slots in a row for each of them.
     pub run: u32,
+    /// Whether there is a ciphertext for each number, with a slot for each of many vectors; then
+    /// `outputs` are places among the ciphertexts of an answer.
+    pub batch: bool,
     /// Rotations that keys are needed for, ascending.
     pub rotations: Vec<i32>,
     /// Whether a key for products is needed.
     pub relinearise: bool,
-    /// The slot of each number of the answer.
+    /// The slot of each number of the answer, or its ciphertext.
     pub outputs: Vec<u32>,
     /// Moduli of the answer.
     pub left: u8,
@@ -74,8 +77,33 @@ impl Terms {
             let (got, needed) = (self.left.into(), top);
             return Err(HeError::Level { what: "the answer", got, needed });
         }
-        self.layout()?;
+        if !self.batch {
+            self.layout()?;
+        }
         Context::new(parameters)
+    }
+
+    /// How many vectors go into one input.
+    pub const fn vectors(&self) -> usize {
+        if self.batch { self.degree as usize / 2 } else { 1 }
+    }
+
+    /// Many vectors as plaintexts, number by number; slots without a vector are 0.
+    ///
+    /// # Errors
+    /// [`HeError::Values`] for more vectors than slots, [`HeError::Width`] unless all have as many
+    /// numbers as an input, and as [`Encoder::encode`].
+    pub fn pack_columns(
+        &self,
+        encoder: &Encoder,
+        vectors: &[Vec<f64>],
+    ) -> Result<Vec<Plaintext>, HeError> {
+        let needed = self.inputs as usize;
+        if let Some(wrong) = vectors.iter().find(|vector| vector.len() != needed) {
+            return Err(HeError::Width { got: wrong.len(), needed });
+        }
+        let column = |at: usize| -> Vec<f64> { vectors.iter().map(|vector| vector[at]).collect() };
+        (0..needed).map(|at| encoder.encode(&column(at), self.scale)).collect()
     }
 
     /// Where the numbers of the input are.

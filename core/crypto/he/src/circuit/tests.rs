@@ -57,6 +57,49 @@ fn the_answer_is_that_in_the_clear() {
 }
 
 #[test]
+fn many_vectors_are_answered_at_once() {
+    let rng = &mut ChaCha12Rng::seed_from_u64(15);
+    let square = polynomial(&[0.0, 0.0, 1.0]);
+    let dead = Affine::new(Matrix::new(3, vec![0.0; 6]).unwrap(), vec![0.25, -0.5]).unwrap();
+    let circuits = [
+        vec![layer(rng, 1, 30)],
+        vec![layer(rng, 6, 40), square, layer(rng, 3, 6)],
+        vec![layer(rng, 3, 5), polynomial(&[0.1, 0.9, 0.0, -0.2]), layer(rng, 3, 3)],
+        vec![layer(rng, 3, 5), Stage::Affine(dead)],
+    ];
+    for (at, stages) in circuits.iter().enumerate() {
+        let plan = BatchPlan::new(stages, &Limits::default()).unwrap();
+        let program = plan.prepare().unwrap();
+        let terms = Terms::decode(&program.terms().encode().unwrap()).unwrap();
+        assert!(terms.rotations.is_empty() && terms.vectors() >= 2048);
+        let context = terms.context().unwrap();
+        let encoder = Encoder::new(&context).unwrap();
+        let secret = SecretKey::generate(&context, rng);
+        let keys = terms.keys(&secret, rng).unwrap();
+        let vectors: Vec<_> =
+            (0..terms.vectors()).map(|_| numbers(rng, terms.inputs as usize, 1.0)).collect();
+        let plain = terms.pack_columns(&encoder, &vectors).unwrap();
+        let sealed: Vec<_> = plain.iter().map(|it| secret.encrypt(it, rng).unwrap()).collect();
+        let answers = program.run(sealed.clone(), &keys).unwrap();
+        let read = |it| encoder.decode(&secret.decrypt(it).unwrap()).unwrap();
+        let answers: Vec<Vec<f64>> = answers.iter().map(read).collect();
+        for (slot, vector) in vectors.iter().enumerate() {
+            for (answer, expected) in answers.iter().zip(in_the_clear(stages, vector)) {
+                let got = answer[slot];
+                assert!((got - expected).abs() < 1e-3, "circuit {at}, {slot}: {got}, {expected}");
+            }
+        }
+        let fewer = program.run(sealed[1..].to_vec(), &keys);
+        assert!(matches!(fewer, Err(HeError::Width { .. })));
+        let low = sealed.iter().map(|it| it.clone().drop_to(1).unwrap()).collect();
+        assert!(matches!(program.run(low, &keys), Err(HeError::Level { .. })));
+    }
+    let limits = Limits { input_bytes: 1000, ..Limits::default() };
+    let small = BatchPlan::new(&circuits[0], &limits).map(|_| ());
+    assert!(matches!(small, Err(PlanError::Large { what: "bytes of an input", .. })));
+}
+
+#[test]
 fn what_does_not_fit_is_refused_before_it_is_made() {
     let rng = &mut ChaCha12Rng::seed_from_u64(11);
     let plan = |stages: &[Stage]| Plan::new(stages, &Limits::default()).map(|_| ());

@@ -111,7 +111,7 @@ impl Ciphertext {
     }
 
     /// The scale times another, if there is room for it.
-    pub(super) fn scaled(&self, by: f64) -> Result<f64, HeError> {
+    pub(crate) fn scaled(&self, by: f64) -> Result<f64, HeError> {
         let got = self.scale * by;
         let moduli = &self.context.parameters().moduli()[..self.moduli];
         let bits: u32 = moduli.iter().map(|modulus| modulus.bits()).sum();

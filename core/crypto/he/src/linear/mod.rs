@@ -1,9 +1,11 @@
 //! Matrices on encrypted vectors.
 
+mod columns;
 mod layout;
 mod map;
 mod route;
 
+pub use columns::ColumnMap;
 pub use layout::Layout;
 pub use map::LinearMap;
 pub use route::{Route, RouteCost};

@@ -112,3 +112,36 @@ fn a_matrix_is_applied_under_encryption() {
         assert!((got[slot] - expected[row] - bias[row]).abs() < 1e-3, "row {row}: {}", got[slot]);
     }
 }
+
+#[test]
+fn whole_numbers_times_ciphertexts_are_exact() {
+    // Primes of either kind: words in one part, and in several.
+    let mut rng = ChaCha12Rng::seed_from_u64(9);
+    let context = Context::new(Parameters::ckks(4096, &[60, 20, 29]).unwrap()).unwrap();
+    let (encoder, secret) =
+        (Encoder::new(&context).unwrap(), SecretKey::generate(&context, &mut rng));
+    let scale = 2_f64.powi(20);
+    let plain = encoder.encode(&numbers(&mut rng, 2048), scale).unwrap();
+    let vectors: Vec<_> = (0..40).map(|_| secret.encrypt(&plain, &mut rng).unwrap()).collect();
+    let matrix = Matrix::new(40, numbers(&mut rng, 80)).unwrap();
+    let map = ColumnMap::new(&encoder, &matrix, &[0.0; 2], 2, [scale, scale]).unwrap();
+    let unit = context.modulus(1).value() as f64;
+    let product = |row: usize| {
+        let mut sum = None;
+        for (vector, weight) in vectors.iter().zip(matrix.row(row).unwrap()) {
+            let weight = encoder.constant(*weight, unit, 2).unwrap();
+            let term = vector.clone().multiply_plain(&weight).unwrap();
+            sum = Some(match sum {
+                None => term,
+                Some(sum) => term.plus(&sum).unwrap(),
+            });
+        }
+        sum.unwrap().rescale().unwrap()
+    };
+    for (row, got) in map.apply(&vectors).unwrap().iter().enumerate() {
+        assert_eq!(got.polynomials(), product(row).polynomials(), "row {row}");
+    }
+    let large = Matrix::new(1, vec![1e30]).unwrap();
+    assert!(ColumnMap::new(&encoder, &large, &[0.0], 2, [scale, scale]).is_err());
+    assert!(ColumnMap::new(&encoder, &large, &[0.0; 2], 2, [scale, scale]).is_err());
+}
