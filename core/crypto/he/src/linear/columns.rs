@@ -1,17 +1,11 @@
 //! A matrix on many vectors at once: a ciphertext for each coordinate, a slot for each vector.
 
-use std::array::from_fn;
-
-use nexus_field::rns::Modulus;
-
 use super::Matrix;
 use crate::{Ciphertext, Encoder, HeError};
 
-/// Words that are summed at once.
-const LANES: usize = 16;
-/// Bits of what words and weights are cut into where a prime has more than 32.
-const WORD_BITS: u32 = 20;
-const WEIGHT_BITS: u32 = 32;
+/// Words of each ciphertext that all rows are summed over before the next: what a cache holds of a
+/// thousand ciphertexts.
+const BLOCK: usize = 256;
 
 /// y = Wx + b with whole numbers for weights, each times a ciphertext: no rotation, no transform. It
 /// uses up one modulus.
@@ -85,10 +79,20 @@ impl ColumnMap {
         let empty = || Ciphertext::new(context, vec![vec![0; moduli * degree]; 2], moduli, scale);
         let mut sums: Vec<_> = self.bias.iter().map(|_| empty()).collect();
         for limb in 0..moduli {
-            let weights = Weights::new(self, context.modulus(limb));
-            for half in 0..2 {
-                for from in (limb * degree..(limb + 1) * degree).step_by(LANES) {
-                    weights.sum(vectors, &mut sums, half, from);
+            let modulus = context.modulus(limb);
+            let residues: Vec<u64> =
+                self.weights.iter().map(|weight| modulus.reduce_signed(*weight)).collect();
+            for from in (limb * degree..(limb + 1) * degree).step_by(BLOCK) {
+                let block = from..(from + BLOCK).min((limb + 1) * degree);
+                for half in 0..2 {
+                    let polynomials = vectors.iter().map(|it| &it.polynomials[half]);
+                    let mut terms: Vec<(&[u64], u64)> =
+                        polynomials.map(|words| (&words[block.clone()], 0)).collect();
+                    for (sum, weights) in sums.iter_mut().zip(residues.chunks_exact(self.columns)) {
+                        terms.iter_mut().zip(weights).for_each(|(term, weight)| term.1 = *weight);
+                        let sum = &mut sum.polynomials[half][block.clone()];
+                        modulus.weighted_sum(sum, &terms, modulus.bits());
+                    }
                 }
             }
         }
@@ -126,86 +130,4 @@ fn whole(weight: f64, unit: f64) -> Result<i64, HeError> {
     }
     let problem = "it must be finite, and below 2^61 in units of the scale";
     Err(HeError::Number { what: "a weight", got: weight, problem })
-}
-
-/// Weights modulo one prime, cut into parts whose products with parts of words fit 64 bits.
-struct Weights {
-    modulus: Modulus,
-    columns: usize,
-    /// Bits of a part of a word, and how many parts a word has.
-    word: (u32, u32),
-    /// Part by part, row by row.
-    parts: Vec<Vec<u32>>,
-    /// Products that fit a sum of 64 bits.
-    most: usize,
-    /// What the sum of each part of weights counts, for each part of words.
-    units: Vec<Vec<u64>>,
-}
-
-impl Weights {
-    fn new(map: &ColumnMap, modulus: Modulus) -> Self {
-        let bits = modulus.bits();
-        let (word, weight) = if bits <= 32 { (bits, bits) } else { (WORD_BITS, WEIGHT_BITS) };
-        let part = |shift: u32| {
-            #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
-            let cut = |it: &i64| (modulus.reduce_signed(*it) >> shift) as u32;
-            map.weights.iter().map(cut).collect()
-        };
-        let unit = |shift: u32| modulus.pow(modulus.reduce(2), shift.into());
-        let shifts = |step: u32| (0..bits.div_ceil(step)).map(move |at| at * step);
-        let units = shifts(weight).map(|high| shifts(word).map(|low| unit(high + low)).collect());
-        Self {
-            modulus,
-            columns: map.columns,
-            word: (word, bits.div_ceil(word)),
-            parts: shifts(weight).map(part).collect(),
-            most: 1 << (64 - word - weight),
-            units: units.collect(),
-        }
-    }
-
-    /// The sums over all rows of the words from `from` on of one half of the ciphertexts.
-    fn sum(&self, vectors: &[Ciphertext], sums: &mut [Ciphertext], half: usize, from: usize) {
-        let words = |shift: u32| -> Vec<[u32; LANES]> {
-            let mask = (1_u64 << self.word.0) - 1;
-            let cut = |vector: &Ciphertext| {
-                let words = &vector.polynomials[half][from..from + LANES];
-                #[expect(clippy::cast_possible_truncation, reason = "at most 32 bits are kept")]
-                let part = from_fn(|at| (words[at] >> shift & mask) as u32);
-                part
-            };
-            vectors.iter().map(cut).collect()
-        };
-        let words: Vec<_> = (0..self.word.1).map(|at| words(at * self.word.0)).collect();
-        for (row, sum) in sums.iter_mut().enumerate() {
-            let out = &mut sum.polynomials[half][from..from + LANES];
-            for (weights, units) in self.parts.iter().zip(&self.units) {
-                let weights = &weights[row * self.columns..(row + 1) * self.columns];
-                for (words, unit) in words.iter().zip(units) {
-                    for (out, sum) in out.iter_mut().zip(self.products(words, weights)) {
-                        let part = self.modulus.mul(self.modulus.reduce_wide(sum), *unit);
-                        *out = self.modulus.add(*out, part);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Σ words · weights.
-    fn products(&self, words: &[[u32; LANES]], weights: &[u32]) -> [u128; LANES] {
-        let (mut high, mut low) = ([0_u64; LANES], [0_u64; LANES]);
-        for (words, weights) in words.chunks(self.most).zip(weights.chunks(self.most)) {
-            let mut sum = [0_u64; LANES];
-            for (words, weight) in words.iter().zip(weights) {
-                for (sum, word) in sum.iter_mut().zip(words) {
-                    *sum += u64::from(*word) * u64::from(*weight);
-                }
-            }
-            for ((sum, high), low) in sum.iter().zip(&mut high).zip(&mut low) {
-                *high += sum >> 32;
-                *low += sum & u64::from(u32::MAX);
-            }
-        }
-        from_fn(|at| (u128::from(high[at]) << 32) + u128::from(low[at]))
-    }
 }
