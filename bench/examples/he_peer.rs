@@ -3,13 +3,14 @@
 
 use std::error::Error;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::{env, fs};
 
 use nexus_he::seal::tenseal::{ENCODING, Secrets, Shared, Vector};
 use nexus_he::seal::{self, Encoding, Limits, Mode, Version};
 use nexus_he::{
-    Ciphertext, Context, Encoder, GaloisKeys, Plaintext, RelinearisationKey, SecretKey,
+    Ciphertext, Context, Encoder, GaloisKeys, Plaintext, RelinearisationKey, Scheme, SecretKey, bfv,
 };
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -28,10 +29,11 @@ fn main() -> Done {
     }
 }
 
-struct Server {
+/// What a server has: no secret.
+struct Server<E> {
     context: Arc<Context>,
     wire: seal::Context,
-    encoder: Encoder,
+    encoder: E,
     relin: RelinearisationKey,
     galois: GaloisKeys,
 }
@@ -41,51 +43,100 @@ fn evaluate(folder: &Path) -> Done {
     let limits = Limits { bytes: 1 << 31 };
     let shared = Shared::read(&fs::read(folder.join("context.bin"))?, Secrets::Refuse, limits)?;
     let context = Context::new(shared.context.parameters().clone())?;
-    let server = Server {
-        relin: RelinearisationKey::from_seal(&context, shared.relin.ok_or("no keys")?)?,
-        galois: GaloisKeys::from_seal(&context, shared.galois.ok_or("no keys")?)?,
-        encoder: Encoder::new(&context)?,
-        wire: shared.context,
-        context,
-    };
-    for index in 0_usize.. {
-        let Ok(circuit) = fs::read_to_string(folder.join(format!("circuit-{index}.txt"))) else {
-            return Ok(());
-        };
-        let result = server.run(folder, &circuit)?;
-        fs::write(folder.join(format!("out-{index}.bin")), result)?;
+    match context.parameters().scheme() {
+        Scheme::Ckks => Server::new(shared, &context, Encoder::new(&context)?)?.run(folder),
+        Scheme::Bfv => Server::new(shared, &context, bfv::Encoder::new(&context)?)?.run(folder),
     }
-    Ok(())
 }
 
-impl Server {
+/// One scheme: ciphertexts as objects and back, and one step of a circuit.
+trait Steps {
+    type Ciphertext;
+
+    fn load(&self, object: seal::Ciphertext) -> Done<Self::Ciphertext>;
+    fn store(&self, ciphertext: &Self::Ciphertext) -> Done<Vector>;
+    fn step(
+        &self,
+        folder: &Path,
+        words: &[&str],
+        registers: &[Self::Ciphertext],
+    ) -> Done<Self::Ciphertext>;
+}
+
+impl<E> Server<E>
+where
+    Self: Steps,
+{
+    fn new(shared: Shared, context: &Arc<Context>, encoder: E) -> Done<Self> {
+        Ok(Self {
+            relin: RelinearisationKey::from_seal(context, shared.relin.ok_or("no keys")?)?,
+            galois: GaloisKeys::from_seal(context, shared.galois.ok_or("no keys")?)?,
+            encoder,
+            wire: shared.context,
+            context: Arc::clone(context),
+        })
+    }
+
+    fn run(&self, folder: &Path) -> Done {
+        for index in 0_usize.. {
+            let Ok(circuit) = fs::read_to_string(folder.join(format!("circuit-{index}.txt")))
+            else {
+                return Ok(());
+            };
+            let result = self.circuit(folder, &circuit)?.write(&self.wire, ENCODING)?;
+            fs::write(folder.join(format!("out-{index}.bin")), result)?;
+        }
+        Ok(())
+    }
+
     /// One step a line; each gives the next register.
-    fn run(&self, folder: &Path, circuit: &str) -> Done<Vec<u8>> {
-        let mut registers: Vec<Ciphertext> = Vec::new();
+    fn circuit(&self, folder: &Path, circuit: &str) -> Done<Vector> {
+        let mut registers: Vec<<Self as Steps>::Ciphertext> = Vec::new();
         for line in circuit.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let next = self.step(folder, &words, &registers)?;
+            let next = match *words {
+                ["load", name] => {
+                    let vector = Vector::read(&fs::read(folder.join(name))?, &self.wire)?;
+                    self.load(vector.ciphertexts.into_iter().next().ok_or("no ciphertext")?)?
+                }
+                _ => self.step(folder, &words, &registers)?,
+            };
             registers.push(next);
         }
-        let last = registers.pop().ok_or("an empty circuit")?;
-        let vector = Vector {
-            lengths: vec![self.encoder.slots() as u64],
-            scale: last.scale(),
-            ciphertexts: vec![last.to_seal(&self.wire)?],
-        };
-        Ok(vector.write(&self.wire, ENCODING)?)
+        self.store(registers.last().ok_or("an empty circuit")?)
+    }
+}
+
+fn register<'a, C>(registers: &'a [C], at: &str) -> Done<&'a C> {
+    Ok(registers.get(at.parse::<usize>()?).ok_or("no such register")?)
+}
+
+fn numbers<T: FromStr<Err: Error + 'static>>(folder: &Path, name: &str) -> Done<Vec<T>> {
+    let text = fs::read_to_string(folder.join(name))?;
+    Ok(text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?)
+}
+
+impl Server<Encoder> {
+    fn plain(&self, folder: &Path, name: &str, with: &Ciphertext, scale: f64) -> Done<Plaintext> {
+        Ok(self.encoder.encode_at(&numbers::<f64>(folder, name)?, scale, with.moduli())?)
+    }
+}
+
+impl Steps for Server<Encoder> {
+    type Ciphertext = Ciphertext;
+
+    fn load(&self, object: seal::Ciphertext) -> Done<Ciphertext> {
+        Ok(Ciphertext::from_seal(&self.context, object)?)
+    }
+
+    fn store(&self, it: &Ciphertext) -> Done<Vector> {
+        let lengths = vec![self.encoder.slots() as u64];
+        Ok(Vector { lengths, scale: it.scale(), ciphertexts: vec![it.to_seal(&self.wire)?] })
     }
 
     fn step(&self, folder: &Path, words: &[&str], registers: &[Ciphertext]) -> Done<Ciphertext> {
-        let register = |at: &str| -> Done<&Ciphertext> {
-            Ok(registers.get(at.parse::<usize>()?).ok_or("no such register")?)
-        };
+        let register = |at| register(registers, at);
         Ok(match words {
-            ["load", name] => {
-                let vector = Vector::read(&fs::read(folder.join(name))?, &self.wire)?;
-                let object = vector.ciphertexts.into_iter().next().ok_or("no ciphertext")?;
-                Ciphertext::from_seal(&self.context, object)?
-            }
             ["add", a, b] => register(a)?.clone().plus(register(b)?)?,
             ["subtract", a, b] => register(a)?.clone().minus(register(b)?)?,
             ["negate", a] => register(a)?.clone().negated(),
@@ -109,40 +160,94 @@ impl Server {
             _ => return Err("an unknown step".into()),
         })
     }
+}
 
-    fn plain(&self, folder: &Path, name: &str, with: &Ciphertext, scale: f64) -> Done<Plaintext> {
-        let text = fs::read_to_string(folder.join(name))?;
-        let values = text.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
-        Ok(self.encoder.encode_at(&values, scale, with.moduli())?)
+impl Steps for Server<bfv::Encoder> {
+    type Ciphertext = bfv::Ciphertext;
+
+    fn load(&self, object: seal::Ciphertext) -> Done<bfv::Ciphertext> {
+        Ok(bfv::Ciphertext::from_seal(&self.context, object)?)
+    }
+
+    fn store(&self, it: &bfv::Ciphertext) -> Done<Vector> {
+        let lengths = vec![self.encoder.slots() as u64];
+        Ok(Vector { lengths, scale: 1.0, ciphertexts: vec![it.to_seal(&self.wire)?] })
+    }
+
+    fn step(
+        &self,
+        folder: &Path,
+        words: &[&str],
+        registers: &[bfv::Ciphertext],
+    ) -> Done<bfv::Ciphertext> {
+        let register = |at| register(registers, at);
+        let plain = |name| -> Done<_> { Ok(self.encoder.encode(&numbers::<i64>(folder, name)?)?) };
+        Ok(match words {
+            ["add", a, b] => register(a)?.clone().plus(register(b)?)?,
+            ["subtract", a, b] => register(a)?.clone().minus(register(b)?)?,
+            ["negate", a] => register(a)?.clone().negated(),
+            ["multiply", a, b] => register(a)?.multiply(register(b)?)?,
+            ["relinearise", a] => register(a)?.clone().relinearise(&self.relin)?,
+            ["drop", a] => register(a)?.clone().drop_last()?,
+            ["rotate", a, steps] => register(a)?.rotate(steps.parse()?, &self.galois)?,
+            ["swap", a] => register(a)?.swap_rows(&self.galois)?,
+            ["add_plain", a, name] => register(a)?.clone().add_plain(&plain(name)?)?,
+            ["multiply_plain", a, name] => register(a)?.clone().multiply_plain(&plain(name)?)?,
+            _ => return Err("an unknown step".into()),
+        })
     }
 }
 
-/// Keys, and ciphertexts of sin(0.01 i), for the parameters in `params.bin`.
+/// Keys for the parameters in `params.bin`, and ciphertexts of sin(0.01 i), or of i mod 1000 in BFV:
+/// fresh ones, a square of three polynomials, and that relinearised, a level lower, rotated.
 fn make(folder: &Path, version: Version, bits: i32) -> Done {
     let parameters = seal::read_parameters(&fs::read(folder.join("params.bin"))?)?;
     let context = Context::new(parameters.clone())?;
     let wire = seal::Context::of(&context);
     let rng = &mut ChaCha12Rng::seed_from_u64(version.minor.into());
     let secret = SecretKey::generate(&context, rng);
-    let encoder = Encoder::new(&context)?;
-    let values: Vec<f64> = (0..encoder.slots()).map(|slot| (0.01 * slot as f64).sin()).collect();
-    let plain = encoder.encode(&values, 2_f64.powi(bits))?;
     let (relin, galois) = (secret.relinearisation(rng)?, secret.rotations(&[1], rng)?);
-    let seeded = secret.encrypt_seeded(&plain, rng)?;
     let public = secret.public(rng);
-    let under_public = public.encrypt(&plain, rng)?;
-    let first = seeded.ciphertext();
-    let result = first.multiply(first)?.relinearise(&relin)?.rescale()?.rotate(1, &galois)?;
+    let objects = if parameters.scheme() == Scheme::Ckks {
+        let encoder = Encoder::new(&context)?;
+        let values = (0..encoder.slots()).map(|slot| (0.01 * slot as f64).sin());
+        let plain = encoder.encode(&values.collect::<Vec<_>>(), 2_f64.powi(bits))?;
+        let seeded = secret.encrypt_seeded(&plain, rng)?;
+        let square = seeded.ciphertext().multiply(seeded.ciphertext())?;
+        let result = square.clone().relinearise(&relin)?.rescale()?.rotate(1, &galois)?;
+        let under_public = public.encrypt(&plain, rng)?;
+        [
+            seeded.to_seal(&wire)?,
+            under_public.to_seal(&wire)?,
+            square.to_seal(&wire)?,
+            result.to_seal(&wire)?,
+        ]
+    } else {
+        let encoder = bfv::Encoder::new(&context)?;
+        let values = (0_i64..).map(|slot| slot % 1000).take(encoder.slots());
+        let plain = encoder.encode(&values.collect::<Vec<_>>())?;
+        let seeded = secret.encrypt_integers_seeded(&plain, rng)?;
+        let square = seeded.ciphertext().multiply(seeded.ciphertext())?;
+        let result = square.clone().relinearise(&relin)?.drop_last()?.rotate(1, &galois)?;
+        let under_public = public.encrypt_integers(&plain, rng)?;
+        [
+            seeded.to_seal(&wire)?,
+            under_public.to_seal(&wire)?,
+            square.to_seal(&wire)?,
+            result.to_seal(&wire)?,
+        ]
+    };
     let how = Encoding { version, mode: Mode::Zstd };
-    let none = Encoding { version, mode: Mode::None };
     let write = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes);
     write("ours-params.bin", &seal::write_parameters(&parameters, how)?)?;
     write("ours-secret.bin", &secret.to_seal(&wire)?.write(&wire, how)?)?;
     write("ours-public.bin", &public.to_seal(&wire).write(&wire, how)?)?;
     write("ours-relin.bin", &relin.to_seal(&wire).write(&wire, how)?)?;
     write("ours-galois.bin", &galois.to_seal(&wire).write(&wire, how)?)?;
-    write("ours-seeded.bin", &seeded.to_seal(&wire)?.write(&wire, how)?)?;
-    write("ours-public-ciphertext.bin", &under_public.to_seal(&wire)?.write(&wire, how)?)?;
-    write("ours-result.bin", &result.to_seal(&wire)?.write(&wire, none)?)?;
+    let names =
+        ["ours-seeded.bin", "ours-public-ciphertext.bin", "ours-square.bin", "ours-result.bin"];
+    for (name, object) in names.into_iter().zip(&objects) {
+        write(name, &object.write(&wire, how)?)?;
+    }
     Ok(())
 }
