@@ -15,6 +15,7 @@ use std::arch::x86_64::{
 };
 
 mod long;
+mod sums;
 
 use super::float::{self, Lanes, Prime, SPLIT};
 use super::modulus::{self, low};
@@ -363,59 +364,6 @@ fn mul_add_words(modulus: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
     portable::mul_add(modulus, rest, a_rest, b_rest);
 }
 
-/// Terms whose products are added before any is reduced: below 2^100 each, the upper parts of eight
-/// are below 2^51, and carries of the lower parts below 8.
-const TOGETHER: usize = 8;
-
-/// Σ aᵢ·bᵢ by lower and upper 52 bits, of `terms` pairs that `load` gives for a row.
-#[inline(always)]
-fn sums_of_products(
-    modulus: Modulus,
-    rows: &mut [[u64; 8]],
-    terms: usize,
-    load: impl Fn(usize, usize) -> [Words; 2],
-) {
-    let (q, short) = (Barrett::new(modulus), Short::new(modulus, 0));
-    let shifted = Short::splat(Short::constant(modulus, modulus.reduce(1 << 52)));
-    for start in (0..terms.max(1)).step_by(TOGETHER) {
-        for (at, row) in rows.iter_mut().enumerate() {
-            let (mut low, mut high) = (Words::splat(0), Words::splat(0));
-            for term in start..terms.min(start + TOGETHER) {
-                let [a, b] = load(term, at);
-                (low, high) = (low.mul_low(a, b), high.add_high(a, b));
-            }
-            let high = high.add(low.carry());
-            let product = Words::of(short.times(high.bits(), shifted)).low_bits();
-            let sum =
-                product.add(short.reduce(low.low_bits()).low_bits()).once(q.twice).once(q.value);
-            let sum = if start > 0 { sum.add(Words::load(row)).once(q.value) } else { sum };
-            sum.store(row);
-        }
-    }
-}
-
-#[inline(always)]
-fn inner_product_words(modulus: Modulus, out: &mut [u64], terms: &[Term<'_>]) {
-    let (rows, _) = out.as_chunks_mut::<8>();
-    let count = rows.len();
-    sums_of_products(modulus, rows, terms.len(), |term, at| {
-        let (a, b) = terms[term];
-        [Words::load(&a.as_chunks().0[at]), Words::load(&b.as_chunks().0[at])]
-    });
-    portable::inner_product_from(modulus, out, terms, 8 * count);
-}
-
-#[inline(always)]
-fn weighted_sum_words(modulus: Modulus, out: &mut [u64], terms: &[Weighted<'_>]) {
-    let (rows, _) = out.as_chunks_mut::<8>();
-    let count = rows.len();
-    sums_of_products(modulus, rows, terms.len(), |term, at| {
-        let (words, weight) = terms[term];
-        [Words::load(&words.as_chunks().0[at]), Words::splat(weight)]
-    });
-    portable::weighted_sum_from(modulus, out, terms, 8 * count);
-}
-
 /// By the quotient of the factor (V. Shoup), of 52 bits here.
 #[inline(always)]
 fn scale_words(modulus: Modulus, a: &mut [u64], by: u64) {
@@ -635,7 +583,7 @@ impl Tables {
 
 /// Compiled for AVX-512F, DQ and IFMA.
 mod vectors {
-    use super::{Long, Modulus, Prime, Short, Vector, float, long, passes, portable};
+    use super::{Long, Modulus, Prime, Short, Vector, float, long, passes, portable, sums};
     use super::{Term, Weighted};
 
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
@@ -701,12 +649,12 @@ mod vectors {
 
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn inner_product(q: Modulus, out: &mut [u64], terms: &[Term<'_>]) {
-        super::inner_product_words(q, out, terms);
+        sums::inner_product(q, out, terms);
     }
 
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn weighted_sum(q: Modulus, out: &mut [u64], terms: &[Weighted<'_>]) {
-        super::weighted_sum_words(q, out, terms);
+        sums::weighted_sum(q, out, terms);
     }
 
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
