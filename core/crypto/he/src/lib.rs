@@ -9,6 +9,8 @@
 //! | [`Encoder`], [`Ciphertext`] | CKKS: approximate numbers, N/2 in a ciphertext |
 //! | [`bfv`] | exact integers modulo t, N in a ciphertext |
 //! | [`Matrix`], [`Route`], [`LinearMap`], [`Polynomial`] | linear algebra and functions under encryption |
+//! | [`additive`] | sums of encrypted vectors, and nothing else, for a fraction of the bytes |
+//! | [`threshold`] | keys that nobody holds, under which any t of n members open a sum |
 //! | [`circuit`] | what is computed one after the other: planned, priced, run |
 //! | [`seal`] | all of it as the bytes of Microsoft SEAL |
 //!
@@ -44,6 +46,7 @@
 //! * M. Albrecht et al., *Homomorphic Encryption Standard*, 2018 (<https://eprint.iacr.org/2019/939>)
 //! * Microsoft SEAL 4.4 (<https://github.com/microsoft/SEAL>)
 
+pub mod additive;
 pub mod bfv;
 mod blake2b;
 pub mod circuit;
@@ -58,6 +61,7 @@ mod polynomial;
 mod sample;
 pub mod seal;
 mod switch;
+pub mod threshold;
 
 pub use ckks::{Ciphertext, Complex, Encoder, Plaintext, SeededCiphertext};
 pub use context::Context;

@@ -10,7 +10,7 @@ pub const MAX_MODULI: usize = 64;
 
 /// Bits of the product of all moduli that leave 128 bits of security with ternary secrets and errors
 /// of deviation 3.2 (Homomorphic Encryption Standard 2018, table 1).
-const TABLE: [(usize, u32); 6] =
+pub(crate) const TABLE: [(usize, u32); 6] =
     [(1024, 27), (2048, 54), (4096, 109), (8192, 218), (16_384, 438), (32_768, 881)];
 
 /// What is encrypted.

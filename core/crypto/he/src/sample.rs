@@ -8,10 +8,12 @@ use zeroize::Zeroizing;
 use crate::seal::{SEED_BYTES, Seed};
 
 /// Bits of a coefficient of the error: 21 pairs, so a deviation of √(21/2) = 3.24.
-const PAIRS: u64 = (1 << 21) - 1;
+const PAIRS: u64 = (1 << MAX_ERROR) - 1;
+/// No coefficient of the error is larger.
+pub(crate) const MAX_ERROR: u32 = 21;
 
 /// Fresh random words.
-fn words(count: usize, rng: &mut dyn CryptoRng) -> Zeroizing<Vec<u64>> {
+pub(crate) fn words(count: usize, rng: &mut dyn CryptoRng) -> Zeroizing<Vec<u64>> {
     let mut key = Zeroizing::new([0; 16]);
     rng.fill_bytes(&mut *key);
     let mut bytes = Zeroizing::new(vec![0; 8 * count]);
@@ -30,12 +32,12 @@ pub(crate) fn ternary(degree: usize, rng: &mut dyn CryptoRng) -> Zeroizing<Vec<i
 pub(crate) fn errors(degree: usize, rng: &mut dyn CryptoRng) -> Zeroizing<Vec<i64>> {
     let of = |word: &u64| {
         let ones = |bits: u64| i64::from((bits & PAIRS).count_ones());
-        ones(*word) - ones(word >> 21)
+        ones(*word) - ones(word >> MAX_ERROR)
     };
     Zeroizing::new(words(degree, rng).iter().map(of).collect())
 }
 
-/// Uniform residues, `degree` for each modulus. They are public.
+/// Uniform residues, `degree` for each modulus.
 pub(crate) fn uniform(moduli: &[Modulus], degree: usize, rng: &mut dyn CryptoRng) -> Vec<u64> {
     let mut drawn = words(moduli.len() * degree, rng);
     for (modulus, limb) in moduli.iter().zip(drawn.chunks_exact_mut(degree)) {
@@ -78,7 +80,7 @@ mod tests {
         let drawn = errors(count, &mut rng);
         let (mean, square) = moments(&drawn);
         assert!(mean.abs() < 0.04 && (square - 10.5).abs() < 0.2, "{mean} {square}");
-        assert!(drawn.iter().all(|error| error.abs() <= 21));
+        assert!(drawn.iter().all(|error| error.unsigned_abs() <= u64::from(MAX_ERROR)));
         // Just above a power of two and just below one.
         for value in [65_537, 65_521] {
             let modulus = Modulus::new(value).unwrap();
