@@ -1,8 +1,6 @@
 //! Switching: what a polynomial under another secret contributes under s.
 
-use nexus_field::rns::Modulus;
-
-use crate::context::Context;
+use crate::context::{Context, with_room};
 use crate::keys::SwitchingKey;
 
 /// A polynomial taken apart: its residues for each of the first moduli, as integers.
@@ -16,7 +14,7 @@ pub(crate) struct Residues<'a> {
 impl<'a> Residues<'a> {
     pub(crate) fn of(context: &'a Context, words: &'a [u64]) -> Self {
         let mut integers = words.to_vec();
-        context.base().inverse(&mut integers);
+        context.each_of(context.limbs(&mut integers), |(it, limb)| it.inverse(limb));
         Self { context, words, integers }
     }
 
@@ -51,28 +49,30 @@ impl SwitchingKey {
     pub(crate) fn products(
         &self,
         moduli: usize,
-        digits: impl Fn(usize, &mut [u64]),
+        digits: impl Fn(usize, &mut [u64]) + Sync,
     ) -> [Vec<u64>; 2] {
         let (context, special) = (&**self.context(), self.pairs().len());
         let degree = context.degree();
-        let mut sums = [vec![0; moduli * degree], vec![0; moduli * degree]];
-        let mut last = [vec![0; degree], vec![0; degree]];
-        let mut room = vec![0; moduli * degree];
-        for target in (0..moduli).chain([special]) {
-            digits(target, &mut room);
-            let (modulus, limb): (Modulus, _) =
-                (context.modulus(target), target * degree..(target + 1) * degree);
-            for half in 0..2 {
-                // The modulus for keys comes after all others.
-                let sum = sums[half].get_mut(limb.clone()).unwrap_or(&mut last[half]);
-                let keys = self.pairs().iter().map(|pair| &pair[half][limb.clone()]);
-                let terms: Vec<_> = room.chunks_exact(degree).zip(keys).collect();
-                modulus.inner_product(sum, &terms);
-            }
-        }
-        for (sum, last) in sums.iter_mut().zip(&mut last) {
-            context.divide(sum, last, special);
-        }
+        // The modulus for keys comes after all others.
+        let mut sums = [0, 1].map(|_| vec![0; (moduli + 1) * degree]);
+        let [first, second] = &mut sums;
+        let limbs = first.chunks_exact_mut(degree).zip(second.chunks_exact_mut(degree));
+        context.each_of((0..moduli).chain([special]).zip(limbs), |(target, sums)| {
+            let (modulus, limb) = (context.modulus(target), target * degree..(target + 1) * degree);
+            with_room(moduli * degree, |room| {
+                digits(target, room);
+                for (half, sum) in [sums.0, sums.1].into_iter().enumerate() {
+                    let keys = self.pairs().iter().map(|pair| &pair[half][limb.clone()]);
+                    let terms: Vec<_> = room.chunks_exact(degree).zip(keys).collect();
+                    modulus.inner_product(sum, &terms);
+                }
+            });
+        });
+        context.each_of(&mut sums, |sum| {
+            let (kept, last) = sum.split_at_mut(moduli * degree);
+            context.divide(kept, last, special);
+            sum.truncate(moduli * degree);
+        });
         sums
     }
 }
