@@ -43,6 +43,12 @@ pub enum BenchError {
     /// A circuit cannot be run.
     #[error(transparent)]
     He(#[from] nexus_he::HeError),
+    /// Vectors cannot be added under encryption.
+    #[error(transparent)]
+    Additive(#[from] nexus_he::additive::AdditiveError),
+    /// A sum cannot be opened.
+    #[error(transparent)]
+    Threshold(#[from] nexus_he::threshold::ThresholdError),
     /// A circuit does not fit.
     #[error(transparent)]
     Plan(#[from] nexus_he::circuit::PlanError),

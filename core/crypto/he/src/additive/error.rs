@@ -92,6 +92,12 @@ pub enum AdditiveError {
         /// The modulus.
         modulus: u64,
     },
+    /// A number that is none modulo N².
+    #[error("ciphertext {index} is not below the square of N")]
+    Range {
+        /// Its place.
+        index: usize,
+    },
     /// A ciphertext that shows what is in it.
     #[error("the ciphertext is transparent: all but its first polynomial are zero")]
     Transparent,

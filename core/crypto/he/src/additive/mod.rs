@@ -47,6 +47,8 @@
 mod bits;
 mod error;
 mod layout;
+#[cfg(feature = "paillier")]
+mod paillier;
 mod ring;
 mod sum;
 mod terms;
@@ -59,6 +61,8 @@ use zeroize::Zeroizing;
 pub use error::AdditiveError;
 pub(crate) use layout::Dealers;
 pub use layout::Layout;
+#[cfg(feature = "paillier")]
+pub use paillier::{Paillier, PaillierPublic, PaillierSecret, PaillierSum};
 pub use ring::{PublicKey, Ring, SecretKey};
 pub use sum::{SeededSum, Sum};
 pub use terms::{MAX_BOUND, MAX_CLIENTS, MAX_VALUES, Terms};
@@ -101,6 +105,14 @@ pub trait AdditiveHe {
     /// [`AdditiveError::OtherTerms`], [`AdditiveError::OtherKey`]; [`AdditiveError::Addends`] if there are
     /// more of them than clients. Then the sum is as it was.
     fn add(&self, sum: &mut Self::Sum, other: &Self::Sum) -> Result<(), AdditiveError>;
+
+    /// Adds several sums, as [`AdditiveHe::add`] does one.
+    ///
+    /// # Errors
+    /// As there. Then the sum is as it was, if the scheme says so.
+    fn add_all(&self, sum: &mut Self::Sum, others: &[Self::Sum]) -> Result<(), AdditiveError> {
+        others.iter().try_for_each(|other| self.add(sum, other))
+    }
 
     /// The sum in the clear.
     ///

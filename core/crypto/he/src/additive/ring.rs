@@ -10,6 +10,8 @@ use crate::context::Base;
 use crate::sample::{MAX_ERROR, errors, seed, ternary};
 use crate::seal::{SEED_BYTES, Seed};
 
+/// Words of a sum that stay in the nearest cache. It divides every degree.
+const TILE: usize = 1024;
 /// Words that hold a coefficient modulo Q: 438 bits at most, and carries.
 const WORDS: usize = 8;
 
@@ -447,16 +449,29 @@ impl AdditiveHe for Ring {
     }
 
     fn add(&self, sum: &mut Sum, other: &Sum) -> Result<(), AdditiveError> {
+        self.add_all(sum, std::slice::from_ref(other))
+    }
+
+    /// A part of the sum stays in the nearest cache while that of every other is added: memory is read once
+    /// for each of them, and once for the sum. After an error the sum is as it was.
+    fn add_all(&self, sum: &mut Sum, others: &[Sum]) -> Result<(), AdditiveError> {
         self.own(sum)?;
-        self.own(other)?;
-        if sum.key != other.key {
-            return Err(AdditiveError::OtherKey);
+        let mut addends = sum.addends;
+        for other in others {
+            self.own(other)?;
+            if sum.key != other.key {
+                return Err(AdditiveError::OtherKey);
+            }
+            addends = self.terms.together(addends, other.addends)?;
         }
-        sum.addends = self.terms.together(sum.addends, other.addends)?;
-        let count = self.layout.words();
-        for (ours, theirs) in sum.words.chunks_mut(count).zip(other.words.chunks(count)) {
-            self.base.each(ours, theirs, Modulus::add_assign);
+        let (tile, degree) = (TILE.min(self.layout.degree), self.layout.degree);
+        for (at, words) in sum.words.chunks_mut(tile).enumerate() {
+            let modulus = self.layout.moduli[at * tile / degree % self.layout.moduli.len()];
+            for other in others {
+                modulus.add_assign(words, &other.words[at * tile..(at + 1) * tile]);
+            }
         }
+        sum.addends = addends;
         Ok(())
     }
 

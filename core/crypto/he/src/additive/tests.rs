@@ -72,6 +72,38 @@ fn sums_are_exact_for_many_terms() {
     }
 }
 
+#[cfg(feature = "paillier")]
+#[test]
+fn paillier_adds_up_and_refuses_what_the_ring_refuses() {
+    let scheme = Paillier::new(Terms::new(32_767, 3, 250).unwrap()).unwrap();
+    assert_eq!(scheme.packed(), 170);
+    let mut rng = rng(11);
+    adds_up(&scheme, &mut rng);
+    let (secret, public) = scheme.generate(&mut rng).unwrap();
+    let mut own = scheme.encrypt(&public, &[5; 250], &mut rng).unwrap();
+    let bytes = scheme.write(&own).unwrap();
+    let with = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = bytes.clone();
+        change(&mut bytes);
+        scheme.read(&bytes)
+    };
+    let body = bytes.len() - 2 * 768;
+    assert!(matches!(with(&|bytes| bytes.push(0)), Err(AdditiveError::Size { .. })));
+    assert!(matches!(with(&|bytes| bytes[8] ^= 1), Err(AdditiveError::OtherTerms)));
+    assert!(matches!(with(&|bytes| bytes[28] = 4), Err(AdditiveError::Addends { got: 4, .. })));
+    assert!(matches!(with(&|bytes| bytes[32] &= 0xfe), Err(AdditiveError::Key { .. })));
+    assert!(matches!(
+        with(&|bytes| bytes[body..].fill(255)),
+        Err(AdditiveError::Range { index: 0 })
+    ));
+    assert!(matches!(with(&|bytes| bytes[body..].fill(0)), Err(AdditiveError::Transparent)));
+    let other = with(&|bytes| bytes[40] ^= 1).unwrap();
+    assert_eq!(scheme.add(&mut own, &other), Err(AdditiveError::OtherKey));
+    assert_eq!(scheme.decrypt(&secret, &other).unwrap_err(), AdditiveError::OtherKey);
+    let changed = with(&|bytes| bytes[body] ^= 1).unwrap();
+    assert_eq!(scheme.decrypt(&secret, &changed).unwrap_err(), AdditiveError::Noise);
+}
+
 #[test]
 fn a_million_parameters_take_fewer_bytes_than_the_goal() {
     let per_value = |clients, seeded| {
@@ -126,6 +158,23 @@ fn a_shared_key_halves_the_bytes_and_adds_to_the_others() {
     ring.add(&mut sum, &ring.encrypt(&public, &theirs, &mut rng).unwrap()).unwrap();
     let clear: Vec<i64> = ours.iter().zip(&theirs).map(|(a, b)| a + b).collect();
     assert_eq!(*ring.decrypt(&secret, &sum).unwrap(), clear);
+}
+
+#[test]
+fn many_are_added_as_one_after_the_other_or_not_at_all() {
+    let ring = Ring::new(Terms::new(1000, 5, 20_000).unwrap()).unwrap();
+    let mut rng = rng(12);
+    let (_, public) = ring.generate(&mut rng).unwrap();
+    let mut sealed = |ring: &Ring| ring.encrypt(&public, &vec![7; 20_000], &mut rng).unwrap();
+    let (first, mut others) = (sealed(&ring), vec![sealed(&ring), sealed(&ring), sealed(&ring)]);
+    let (mut one, mut all) = (first.clone(), first.clone());
+    others.iter().try_for_each(|other| ring.add(&mut one, other)).unwrap();
+    ring.add_all(&mut all, &others).unwrap();
+    assert_eq!(one, all);
+    others.extend([first.clone(), first.clone()]);
+    let mut more = first.clone();
+    assert!(matches!(ring.add_all(&mut more, &others), Err(AdditiveError::Addends { got: 6, .. })));
+    assert_eq!(more, first);
 }
 
 #[test]
