@@ -22,8 +22,10 @@ const LEAST_RANGE: f64 = 0.25;
 const DEGREES: [usize; 3] = [3, 7, 15];
 /// Measured numbers that a polynomial is made for.
 const POINTS: usize = 4096;
+/// Rows that a polynomial is made for, if it is made for answers.
+const ROWS: usize = 512;
 /// How polynomials are made, in the order in which they are tried.
-const FITTINGS: [Fitting; 2] = [Fitting::Near, Fitting::Minimax];
+const FITTINGS: [Fitting; 3] = [Fitting::Answers, Fitting::Near, Fitting::Minimax];
 /// Share of rows whose answer must stay the same for a degree to be enough.
 const ENOUGH: f64 = 0.995;
 
@@ -74,15 +76,23 @@ pub struct Approximation {
 pub struct Calibration {
     /// What replaces each activation.
     pub approximations: Vec<Approximation>,
-    /// Rows that were measured.
+    /// Rows that were measured: every other one of those given, from the first on.
     pub rows: usize,
     /// Share of them with the same answer as before.
     pub agreement: f64,
+    /// The other rows, on which nothing was chosen.
+    #[serde(default)]
+    pub other_rows: usize,
+    /// Share of them with the same answer as before; 1 if there are none.
+    #[serde(default)]
+    pub other_agreement: f64,
 }
 
 /// How a polynomial is made.
 #[derive(Clone, Copy)]
 enum Fitting {
+    /// For the smallest distance in what the matrix after it gives for the rows that were measured.
+    Answers,
     /// Nearest to the activation on the numbers that were measured.
     Near,
     /// With the smallest largest distance.
@@ -138,8 +148,9 @@ impl Compiled {
         Ok(Self { stages, distances })
     }
 
-    /// The circuit with the smallest degree that leaves the answers on `rows` as they are, or else
-    /// changes the fewest. `rows` are as the model sees them, one after the other, and stay here.
+    /// The circuit with the smallest degree that leaves the answers on every other one of `rows` as they
+    /// are, or else changes the fewest; how it does on the rest is measured, too. `rows` are as
+    /// the model sees them, one after the other, and stay here.
     ///
     /// # Errors
     /// As [`Compiled::new`]; [`InferenceError::Plan`] if no degree fits; [`InferenceError::NoRows`].
@@ -148,29 +159,32 @@ impl Compiled {
         parameters: &[f64],
         rows: &[f32],
     ) -> Result<(Self, Calibration), InferenceError> {
-        let rows: Vec<f64> = rows.iter().map(|value| f64::from(*value)).collect();
-        let count = rows.len() / network.inputs();
-        if count == 0 {
+        let [rows, others] = halves(rows, network.inputs());
+        let [rows, others] = [rows, others].map(|rows| Known::new(network, parameters, rows));
+        let (rows, others) = (rows?, others?);
+        if rows.count == 0 {
             return Err(InferenceError::NoRows);
         }
-        let layers = 0..network.spec().layers.len();
-        let expected = network.through(layers, parameters, &rows, count)?;
-        let ranges = measured(network, parameters, &rows, count)?;
+        let measured = measured(network, parameters, &rows)?;
         let mut best: Option<(Self, Calibration)> = None;
         let mut problem = None;
         for (degree, fitting) in DEGREES.into_iter().flat_map(|it| FITTINGS.map(|how| (it, how))) {
-            let with = |measured: &Measured| measured.approximation(degree, fitting);
-            let approximations = ranges.iter().map(with).collect::<Result<Vec<_>, _>>()?;
+            let with = |it: &Measured| it.approximation(network, parameters, degree, fitting);
+            let approximations = measured.iter().map(with).collect::<Result<Vec<_>, _>>()?;
             let compiled = Self::new(network, parameters, &approximations)?;
             if let Err(error) = Plan::new(&compiled.stages, &Limits::default()) {
                 problem.get_or_insert(error);
                 break;
             }
-            let agreement = compiled.agreement(&rows, &expected, count);
+            let agreement = compiled.agreement(&rows);
             if best.as_ref().is_none_or(|(_, known)| known.agreement < agreement) {
-                best = Some((compiled, Calibration { approximations, rows: count, agreement }));
+                let other_agreement = compiled.agreement(&others);
+                let (rows, other_rows) = (rows.count, others.count);
+                let calibration =
+                    Calibration { approximations, rows, agreement, other_rows, other_agreement };
+                best = Some((compiled, calibration));
             }
-            if agreement >= ENOUGH || ranges.is_empty() {
+            if agreement >= ENOUGH || measured.is_empty() {
                 break;
             }
         }
@@ -178,9 +192,7 @@ impl Compiled {
     }
 
     /// Share of rows on which circuit and network agree.
-    fn agreement(&self, rows: &[f64], expected: &[f64], count: usize) -> f64 {
-        let (inputs, outputs) = (rows.len() / count, expected.len() / count);
-        let pairs = rows.chunks_exact(inputs).zip(expected.chunks_exact(outputs));
+    fn agreement(&self, known: &Known) -> f64 {
         let agree = |(row, expected): &(&[f64], &[f64])| {
             let got = in_the_clear(&self.stages, row);
             match *expected {
@@ -189,7 +201,12 @@ impl Compiled {
                 _ => argmax(&got) == argmax(expected),
             }
         };
-        pairs.filter(agree).count() as f64 / count as f64
+        if known.count == 0 {
+            return 1.0;
+        }
+        let (inputs, outputs) = (known.rows.len() / known.count, known.answers.len() / known.count);
+        let pairs = known.rows.chunks_exact(inputs).zip(known.answers.chunks_exact(outputs));
+        pairs.filter(agree).count() as f64 / known.count as f64
     }
 
     /// The stages of the circuit.
@@ -318,29 +335,110 @@ fn shrink(stages: &mut Vec<Stage>, width: usize, factor: f64) -> Result<(), Infe
     Ok(())
 }
 
+/// Every other row, from the first on, and the rest.
+fn halves(rows: &[f32], width: usize) -> [Vec<f64>; 2] {
+    let mut halves = [Vec::new(), Vec::new()];
+    for (at, row) in rows.chunks_exact(width).enumerate() {
+        halves[at % 2].extend(row.iter().map(|value| f64::from(*value)));
+    }
+    halves
+}
+
+/// Rows and what the network says of them.
+struct Known {
+    rows: Vec<f64>,
+    count: usize,
+    answers: Vec<f64>,
+}
+
+impl Known {
+    fn new(
+        network: &Network<f64>,
+        parameters: &[f64],
+        rows: Vec<f64>,
+    ) -> Result<Self, InferenceError> {
+        let count = rows.len() / network.inputs();
+        let layers = 0..network.spec().layers.len();
+        let answers = network.through(layers, parameters, &rows, count)?;
+        Ok(Self { rows, count, answers })
+    }
+}
+
 /// What comes before an activation.
 struct Measured {
     layer: usize,
     function: Activation,
     range: f64,
-    /// Some of the numbers, divided by the range.
+    /// The numbers of some rows, divided by the range, one row after the other.
     points: Vec<f64>,
+    /// The layers of the matrix that comes next, if one does.
+    next: Option<Range<usize>>,
 }
 
 impl Measured {
     fn approximation(
         &self,
+        network: &Network<f64>,
+        parameters: &[f64],
         degree: usize,
         fitting: Fitting,
     ) -> Result<Approximation, InferenceError> {
         let Self { layer, function, range, .. } = *self;
         let of = |x| function.at(range * x);
-        let polynomial = match fitting {
-            Fitting::Minimax => Polynomial::minimax(degree, of)?.0,
-            Fitting::Near => Polynomial::near(degree, &self.points, of)?,
+        let polynomial = match (fitting, &self.next) {
+            (Fitting::Minimax, _) => Polynomial::minimax(degree, of)?.0,
+            (Fitting::Answers, Some(next)) => {
+                let sums = self.sums(network, parameters, degree, next.clone())?;
+                Polynomial::of_sums(degree, &sums, of)?
+            }
+            (Fitting::Near | Fitting::Answers, _) => {
+                let step = self.points.len().div_ceil(POINTS);
+                let points: Vec<f64> = self.points.iter().step_by(step).copied().collect();
+                Polynomial::near(degree, &points, of)?
+            }
         };
         let coefficients = polynomial.coefficients().to_vec();
         Ok(Approximation { layer, function, range, coefficients })
+    }
+
+    /// For each number that the next matrix gives for each row: what each Chebyshev polynomial, in place
+    /// of the activation, makes of it, and what the activation does. If nothing comes after the
+    /// matrix, only differences between a row's numbers count.
+    fn sums(
+        &self,
+        network: &Network<f64>,
+        parameters: &[f64],
+        degree: usize,
+        next: Range<usize>,
+    ) -> Result<Vec<(Vec<f64>, f64)>, InferenceError> {
+        let width = network.width_before(self.layer);
+        let rows = (self.points.len() / width).min(ROWS);
+        let points = &self.points[..rows * width];
+        let outputs = network.width_before(next.end);
+        let last = next.end == network.spec().layers.len() && outputs > 1;
+        let after = |values: Vec<f64>| network.through(next.clone(), parameters, &values, rows);
+        let bias = after(vec![0.0; points.len()])?;
+        let linear = |values: Vec<f64>| -> Result<Vec<f64>, InferenceError> {
+            let mut sums: Vec<f64> =
+                after(values)?.iter().zip(&bias).map(|(sum, bias)| sum - bias).collect();
+            for row in sums.chunks_exact_mut(outputs).filter(|_| last) {
+                let mean = row.iter().sum::<f64>() / outputs as f64;
+                for value in row {
+                    *value -= mean;
+                }
+            }
+            Ok(sums)
+        };
+        let wanted = points.iter().map(|x| self.function.at(self.range * x)).collect();
+        let all = linear(wanted)?.into_iter().map(|wanted| (Vec::new(), wanted));
+        let mut all: Vec<(Vec<f64>, f64)> = all.collect();
+        for power in 0..=degree {
+            let values = points.iter().map(|x| Polynomial::chebyshev(degree, *x)[power]).collect();
+            for ((terms, _), value) in all.iter_mut().zip(linear(values)?) {
+                terms.push(value);
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -348,23 +446,26 @@ impl Measured {
 fn measured(
     network: &Network<f64>,
     parameters: &[f64],
-    rows: &[f64],
-    count: usize,
+    rows: &Known,
 ) -> Result<Vec<Measured>, InferenceError> {
-    let (mut values, mut all) = (rows.to_vec(), Vec::new());
+    let (mut values, mut all) = (rows.rows.clone(), Vec::<Measured>::new());
     for piece in pieces(network)? {
         let layers = match piece {
-            Piece::Affine(layers) => layers,
+            Piece::Affine(layers) => {
+                if let Some(before) = all.last_mut().filter(|it| it.layer + 1 == layers.start) {
+                    before.next = Some(layers.clone());
+                }
+                layers
+            }
             Piece::Activation(layer, function) => {
                 let largest = values.iter().copied().map(f64::abs).fold(0.0, f64::max);
                 let range = (MARGIN * largest).max(LEAST_RANGE);
-                let step = values.len().div_ceil(POINTS);
-                let points = values.iter().step_by(step).map(|value| value / range).collect();
-                all.push(Measured { layer, function, range, points });
+                let points = values.iter().map(|value| value / range).collect();
+                all.push(Measured { layer, function, range, points, next: None });
                 layer..layer + 1
             }
         };
-        values = network.through(layers, parameters, &values, count)?;
+        values = network.through(layers, parameters, &values, rows.count)?;
     }
     Ok(all)
 }

@@ -109,6 +109,21 @@ fn many_rows_are_answered_as_one() {
 }
 
 #[test]
+fn what_was_not_measured_on_agrees_too() {
+    let layers = vec![linear(24), LayerSpec::Tanh, linear(10)];
+    let network = Network::<f64>::new(&spec(&[32], layers)).unwrap();
+    let weights: Vec<f64> =
+        network.initial(&Seed::from_number(3)).iter().map(|weight| 2.0 * weight).collect();
+    let (compiled, it) =
+        Compiled::calibrated(&network, &weights, &rows(401 * network.inputs(), 4)).unwrap();
+    assert_eq!((it.rows, it.other_rows), (201, 200));
+    assert!(it.agreement >= 0.995 && it.other_agreement >= 0.98, "{it:?}");
+    assert_eq!(compiled.distances().len(), 1);
+    let one = Compiled::calibrated(&network, &weights, &rows(32, 4)).unwrap().1;
+    assert_eq!((one.rows, one.other_rows), (1, 0));
+}
+
+#[test]
 fn keys_give_way_and_are_missed_by_name() {
     let mut rng = ChaCha12Rng::seed_from_u64(7);
     let (server, network, _) = server(&ModelSpec::softmax(5, 2), 1);

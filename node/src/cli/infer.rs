@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use nexus_he::circuit::Limits;
 use nexus_inference::{Description, Prediction, Server};
 use nexus_models::data::{Cell, Limits as TableLimits, Table, read_file};
@@ -34,6 +34,28 @@ pub(super) struct InferArgs {
     /// Stop after so many rows
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
+    /// Whether many rows go into one question: if that is less work, unless told; a server decides
+    /// itself
+    #[arg(
+        long,
+        value_name = "WHEN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "auto",
+        default_missing_value = "always",
+        conflicts_with = "server"
+    )]
+    batch: Batch,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Batch {
+    /// If that is less work for so many rows.
+    Auto,
+    /// Always.
+    Always,
+    /// Never: one row, one question.
+    Never,
 }
 
 #[derive(Debug, Args)]
@@ -46,6 +68,9 @@ pub(super) struct ServeArgs {
     /// Users whose keys are kept; who was not there for longest sends them again
     #[arg(long, value_name = "N", default_value_t = 16)]
     users: usize,
+    /// Take many rows of one user in a question, a ciphertext for each number of a row
+    #[arg(long)]
+    batch: bool,
 }
 
 /// Rows and, where they are known, what they are.
@@ -82,7 +107,12 @@ pub(super) fn infer(context: &Context, args: &InferArgs) -> Result<(), NodeError
     let answers = match (&mut remote, &trained) {
         (Some(remote), _) => Some(ask(remote, rows.each())?),
         (None, Some(trained)) if args.encrypted => {
-            let mut server = &server(trained, 1)?;
+            let batch = match args.batch {
+                Batch::Always => true,
+                Batch::Never => false,
+                Batch::Auto => rows_at_once(trained, rows.truth.len())?,
+            };
+            let mut server = &server(trained, 1, batch)?;
             Some(ask(&mut server, rows.each())?)
         }
         _ => None,
@@ -169,9 +199,23 @@ fn in_the_clear(trained: &Trained, rows: &Rows) -> Result<Vec<Prediction>, NodeE
     outputs.map(|outputs| Ok(trained.task().predict(outputs)?)).collect()
 }
 
-fn server(trained: &Trained, users: usize) -> Result<Server, NodeError> {
-    let plan = trained.compiled()?.0.plan(&Limits::default())?;
-    Ok(Server::new(&plan, trained.network().hash(), trained.task().clone(), users)?)
+fn server(trained: &Trained, users: usize, batch: bool) -> Result<Server, NodeError> {
+    let (compiled, limits) = (trained.compiled()?.0, Limits::default());
+    let (hash, task) = (trained.network().hash(), trained.task().clone());
+    if batch {
+        return Ok(Server::batched(&compiled.batched(&limits)?, hash, task, users)?);
+    }
+    Ok(Server::new(&compiled.plan(&limits)?, hash, task, users)?)
+}
+
+/// Whether so many rows are less work together than one by one, and fit.
+fn rows_at_once(trained: &Trained, rows: usize) -> Result<bool, NodeError> {
+    let (compiled, limits) = (trained.compiled()?.0, Limits::default());
+    let Ok(batch) = compiled.batched(&limits) else { return Ok(false) };
+    let Ok(single) = compiled.plan(&limits) else { return Ok(true) };
+    let questions = rows.div_ceil(batch.terms().vectors());
+    let together = questions.saturating_mul(batch.cost().transforms);
+    Ok(together < rows.saturating_mul(single.cost().transforms))
 }
 
 /// Shares, times and sizes.
@@ -212,6 +256,8 @@ fn figures(
     figures["agreement"] = json!(agreement);
     figures["largest_distance"] = json!(distance);
     figures["one_process"] = json!(args.server.is_none());
+    figures["rows_of_a_question"] = json!(answers.rows);
+    figures["rows_per_s"] = json!(answers.rows_per_second());
     figures["latency_s"] = json!({ "p50": p50, "p95": p95 });
     figures["key_s"] = json!(answers.key_seconds);
     figures["bytes"] = json!({
@@ -256,8 +302,11 @@ fn print(context: &Context, rows: &Rows, predictions: &[Prediction], figures: &V
     }
     let bytes = &figures["bytes"];
     printer.note(format_args!(
-        "encrypted: p50 {:.1} ms a row; question {} bytes, answer {}; keys {} bytes, once",
+        "encrypted: p50 {:.1} ms a question of up to {} rows, {:.1} rows/s; question {} bytes, answer {}; \
+         keys {} bytes, once",
         1e3 * p50,
+        figures["rows_of_a_question"],
+        figures["rows_per_s"].as_f64().unwrap_or_default(),
         bytes["question"],
         bytes["answer"],
         bytes["keys"],
@@ -271,7 +320,7 @@ fn print(context: &Context, rows: &Rows, predictions: &[Prediction], figures: &V
 pub(super) fn serve(context: &Context, args: &ServeArgs) -> Result<(), NodeError> {
     let clock = SystemClock::default();
     let folder = RunFolder::open(&context.settings.runs.value, &args.model)?;
-    let server = server(&Trained::open(folder)?, args.users)?;
+    let server = server(&Trained::open(folder)?, args.users, args.batch)?;
     let (hash, printer) = (server.description().model, context.printer);
     let ready = |address| {
         let seconds = clock.seconds();

@@ -74,6 +74,19 @@ fn compile(context: &Context, model: &str, rows: Option<&Path>) -> Result<(), No
         })
     };
     let activations = calibration.approximations.iter().zip(compiled.distances());
+    let batch = match compiled.batched(&Limits::default()) {
+        Ok(batch) => json!({
+            "degree": batch.terms().degree,
+            "rows_of_a_question": batch.terms().vectors(),
+            "products": batch.cost().products,
+            "multiplications": batch.cost().multiplications,
+            "transforms": batch.cost().transforms,
+            "key_bytes": batch.cost().key_bytes,
+            "question_bytes": batch.cost().input_bytes,
+            "answer_bytes": batch.cost().output_bytes,
+        }),
+        Err(refused) => json!({ "refused": refused.to_string() }),
+    };
     let facts = json!({
         "model": trained.network().hash().to_string(),
         "degree": terms.degree,
@@ -90,6 +103,7 @@ fn compile(context: &Context, model: &str, rows: Option<&Path>) -> Result<(), No
         "activations": activations.map(activation).collect::<Vec<_>>(),
         "measured_rows": calibration.rows,
         "agreement": calibration.agreement,
+        "batch": batch,
     });
     if context.printer.json {
         context.printer.result_bytes(&document(&facts));

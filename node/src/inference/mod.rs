@@ -50,8 +50,10 @@ impl Answering for &Server {
 pub struct Answers {
     /// What each row is said to be.
     pub predictions: Vec<Prediction>,
-    /// From the row to its answer, in seconds, row by row.
+    /// From the rows of a question to its answer, in seconds, question by question.
     pub seconds: Vec<f64>,
+    /// Rows of a full question.
+    pub rows: usize,
     /// Making and handing over keys, in seconds.
     pub key_seconds: f64,
     /// Bytes of the keys.
@@ -63,7 +65,12 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// The time that half of the rows took at most, and 95 % of them.
+    /// Rows answered in a second.
+    pub fn rows_per_second(&self) -> f64 {
+        self.predictions.len() as f64 / self.seconds.iter().sum::<f64>().max(1e-9)
+    }
+
+    /// The time that half of the questions took at most, and 95 % of them.
     pub fn percentiles(&self) -> [f64; 2] {
         let mut sorted = self.seconds.clone();
         sorted.sort_by(f64::total_cmp);
@@ -76,7 +83,8 @@ impl Answers {
     }
 }
 
-/// Asks for each row, encrypted under a fresh key.
+/// Asks for each row, or for as many at once as a question of this model takes, encrypted under a fresh
+/// key.
 ///
 /// # Errors
 /// [`NodeError`] if the server's description is not sound, or it refuses keys or a row.
@@ -89,13 +97,18 @@ pub fn ask<'a>(
     let client = Client::new(server.description()?, rng)?;
     let keys = client.keys(rng)?;
     let id = server.register(&keys)?;
-    let mut answers =
-        Answers { key_seconds: clock.seconds(), key_bytes: keys.len(), ..Answers::default() };
-    for row in rows {
+    let mut answers = Answers {
+        key_seconds: clock.seconds(),
+        key_bytes: keys.len(),
+        rows: client.rows(),
+        ..Answers::default()
+    };
+    let rows: Vec<&[f32]> = rows.collect();
+    for rows in rows.chunks(client.rows()) {
         let from = clock.seconds();
-        let question = client.question(row, rng)?;
+        let question = client.questions(rows, rng)?;
         let answer = server.answer(id, &question)?;
-        answers.predictions.push(client.prediction(&answer)?);
+        answers.predictions.extend(client.predictions(&answer, rows.len())?);
         answers.seconds.push(clock.seconds() - from);
         (answers.question_bytes, answers.answer_bytes) = (question.len(), answer.len());
     }

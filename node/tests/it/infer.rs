@@ -91,6 +91,17 @@ fn a_trained_model_is_used_on_encrypted_rows() {
         (&Value::from(1.0), &Value::from(true))
     );
     assert!(sealed["largest_distance"].as_f64().unwrap() < 1e-3);
+    let batch = ["infer", "tumours-1", "test", "--encrypted", "--batch", "--json"];
+    let batch = json(&scratch.succeed(&batch));
+    assert_eq!(batch["accuracy"], clear["accuracy"]);
+    assert_eq!(
+        (&batch["agreement"], &batch["rows_of_a_question"]),
+        (&Value::from(1.0), &plan["batch"]["rows_of_a_question"])
+    );
+    // The rows that a run keeps back are cheaper together than one by one; few are not.
+    assert_eq!(sealed["rows_of_a_question"], batch["rows_of_a_question"]);
+    let one = ["infer", "tumours-1", "test", "--encrypted", "--rows", "1", "--json"];
+    assert_eq!(json(&scratch.succeed(&one))["rows_of_a_question"], 1);
     let said = scratch.nexus(&["infer", "tumours-1", "test", "--encrypted", "--rows", "3"]);
     assert_eq!(text(&said.stdout).lines().count(), 3);
     assert!(text(&said.stderr).contains("simulated"), "{}", text(&said.stderr));

@@ -75,6 +75,43 @@ impl Polynomial {
         Self::new(powers(&least_squares(&rows, &wanted, &weights).ok_or(none)?))
     }
 
+    /// The polynomial of `degree` for which the squares of Σ cᵢ aᵢ − b, summed over pairs of a and b, are
+    /// smallest, cᵢ being its coefficients in Chebyshev polynomials; as in [`Polynomial::near`], some
+    /// of the weight, a hundredth, is on its distance to `function` over all of [−1, 1].
+    ///
+    /// # Errors
+    /// As [`Polynomial::minimax`]; [`HeError::Width`] unless there are `degree` + 1 numbers in each a.
+    pub fn of_sums(
+        degree: usize,
+        sums: &[(Vec<f64>, f64)],
+        function: impl Fn(f64) -> f64,
+    ) -> Result<Self, HeError> {
+        if !(1..=Self::MAX_DEGREE).contains(&degree) {
+            return Err(HeError::Values { got: degree, limit: Self::MAX_DEGREE });
+        }
+        if let Some((wrong, _)) = sums.iter().find(|(terms, _)| terms.len() != degree + 1) {
+            return Err(HeError::Width { got: wrong.len(), needed: degree + 1 });
+        }
+        let points: Vec<f64> = (0..POINTS).map(point).collect();
+        let mut rows: Vec<Vec<f64>> = points.iter().map(|x| chebyshev(degree, *x)).collect();
+        let mut wanted: Vec<f64> = points.iter().map(|x| function(*x)).collect();
+        let size = |rows: &[Vec<f64>]| rows.iter().flatten().map(|it| it * it).sum::<f64>();
+        let spread = 0.01 / size(&rows);
+        rows.extend(sums.iter().map(|(terms, _)| terms.clone()));
+        wanted.extend(sums.iter().map(|(_, wanted)| *wanted));
+        let given = 0.99 / size(&rows[POINTS..]).max(f64::MIN_POSITIVE);
+        let weight = |at| if at < POINTS { spread } else { given };
+        let weights: Vec<f64> = (0..rows.len()).map(weight).collect();
+        let problem = "it must have finite values";
+        let none = HeError::Number { what: "the function", got: f64::NAN, problem };
+        Self::new(powers(&least_squares(&rows, &wanted, &weights).ok_or(none)?))
+    }
+
+    /// The Chebyshev polynomials of the first kind up to `degree`, at x.
+    pub fn chebyshev(degree: usize, x: f64) -> Vec<f64> {
+        chebyshev(degree, x)
+    }
+
     /// Its largest distance to a function on [−1, 1], to some parts in a thousand.
     pub fn distance(&self, function: impl Fn(f64) -> f64) -> f64 {
         let distance = |at| (self.at(point(at)) - function(point(at))).abs();

@@ -45,6 +45,31 @@ fn what_is_near_where_points_are_is_nearer_there() {
 }
 
 #[test]
+fn what_is_made_for_sums_is_nearer_in_them() {
+    // Differences of the function at two points, as after a matrix of 1 and −1.
+    let function = |x: f64| (6.0 * x).tanh();
+    let pair = |at: i32| [f64::from(at) / 300.0, f64::from(at % 37) / 90.0 - 0.2];
+    let pairs: Vec<[f64; 2]> = (-200..=200).map(pair).collect();
+    let terms = |[x, y]: &[f64; 2]| {
+        let (x, y) = (Polynomial::chebyshev(7, *x), Polynomial::chebyshev(7, *y));
+        x.iter().zip(&y).map(|(x, y)| x - y).collect::<Vec<f64>>()
+    };
+    let wanted = |[x, y]: &[f64; 2]| function(*x) - function(*y);
+    let sums: Vec<_> = pairs.iter().map(|pair| (terms(pair), wanted(pair))).collect();
+    let points: Vec<f64> = pairs.iter().flatten().copied().collect();
+    let squares = |it: &Polynomial| {
+        let error = |pair: &[f64; 2]| (it.at(pair[0]) - it.at(pair[1]) - wanted(pair)).powi(2);
+        pairs.iter().map(error).sum::<f64>()
+    };
+    let made = Polynomial::of_sums(7, &sums, function).unwrap();
+    let near = Polynomial::near(7, &points, function).unwrap();
+    assert!(squares(&made) < squares(&near), "{} {}", squares(&made), squares(&near));
+    assert!(made.distance(function) < 1.5);
+    let short = Polynomial::of_sums(6, &sums, function);
+    assert!(matches!(short, Err(HeError::Width { got: 8, needed: 7 })));
+}
+
+#[test]
 fn polynomials_are_evaluated_under_encryption() {
     let mut rng = ChaCha12Rng::seed_from_u64(9);
     let bits = [40, 31, 31, 31, 31, 40];
