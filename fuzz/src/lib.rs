@@ -5,7 +5,8 @@
 //! * what a decoder accepts encodes to the same bytes again;
 //! * what describes or audits a message copes with every message that decodes;
 //! * a state machine that refuses a message is as it was before;
-//! * a snapshot that is accepted is the snapshot of what it restored.
+//! * a snapshot that is accepted is the snapshot of what it restored;
+//! * a reader takes no more memory than it says, whatever the bytes claim ([`READERS`]).
 //!
 //! [`corpus`] has valid bytes for each target, from small sessions of the real protocols, and
 //! [`Mutator`] damages them. The same targets run under libFuzzer, from `fuzz/libfuzzer`.
@@ -28,10 +29,13 @@
 //! pay for, or a second encoding of one value; not whether a signature can be forged.
 
 mod corpus;
+mod frames;
+mod he;
 mod machines;
 mod mutate;
 mod target;
 
 pub use corpus::{Corpus, corpus};
+pub use he::{READER_BYTES, READERS};
 pub use mutate::Mutator;
 pub use target::{TARGETS, Target, target};

@@ -1,4 +1,5 @@
-//! `fuzz`: the targets; `fuzz mutate COUNT [SEED]`: so many damaged inputs for each of them;
+//! `fuzz`: the targets; `fuzz mutate COUNT [SEED [NAME]]`: so many damaged inputs for each of them, or
+//! for those whose names begin so;
 //! `fuzz replay TARGET FILE..`: those inputs; `fuzz corpus FOLDER`: writes the valid ones.
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
@@ -17,13 +18,14 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         [] => list(),
-        ["mutate", count] => number(count).and_then(|count| mutate(count, 1)),
-        ["mutate", count, seed] => {
-            number(count).and_then(|count| number(seed).and_then(|seed| mutate(count, seed)))
+        ["mutate", count] => number(count).and_then(|count| mutate(count, 1, "")),
+        ["mutate", count, seed] => both(count, seed).and_then(|it| mutate(it[0], it[1], "")),
+        ["mutate", count, seed, name] => {
+            both(count, seed).and_then(|it| mutate(it[0], it[1], name))
         }
         ["replay", name, files @ ..] => replay(name, files),
         ["corpus", folder] => write(Path::new(folder)),
-        _ => Err("fuzz [mutate COUNT [SEED] | replay TARGET FILE.. | corpus FOLDER]".into()),
+        _ => Err("fuzz [mutate COUNT [SEED [NAME]] | replay TARGET FILE.. | corpus FOLDER]".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -38,6 +40,10 @@ fn number(text: &str) -> Result<u64, Box<dyn Error + Send + Sync>> {
     Ok(text.parse()?)
 }
 
+fn both(a: &str, b: &str) -> Result<[u64; 2], Box<dyn Error + Send + Sync>> {
+    Ok([number(a)?, number(b)?])
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "one of several commands")]
 fn list() -> Done {
     for target in TARGETS {
@@ -46,9 +52,9 @@ fn list() -> Done {
     Ok(())
 }
 
-fn mutate(count: u64, seed: u64) -> Done {
+fn mutate(count: u64, seed: u64, name: &str) -> Done {
     let corpus = corpus()?;
-    for target in TARGETS {
+    for target in TARGETS.iter().filter(|target| target.name.starts_with(name)) {
         let inputs = corpus.get(target.name).map_or(&[][..], Vec::as_slice);
         let mut mutator = Mutator::new(seed);
         for _ in 0..count {

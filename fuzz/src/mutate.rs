@@ -4,6 +4,8 @@ use std::fmt;
 
 use nexus_types::{Seed, SeededRng};
 
+use crate::frames;
+
 /// Bytes and lengths at which decoders err.
 const BYTES: [u8; 6] = [0, 1, 2, 0x7f, 0x80, 0xff];
 const WORDS: [u32; 6] = [0, 1, 0xff, 0x1_0000, 0x7fff_ffff, u32::MAX];
@@ -26,13 +28,24 @@ impl Mutator {
         Self(Seed::from_number(seed).derive("fuzz", &[]).rng())
     }
 
-    /// One of `inputs` with one to four changes, some of them pieces of another input.
+    /// One of `inputs` with one to four changes, some of them pieces of another input; of objects of
+    /// SEAL, mostly such that lengths and compression fit again.
     pub fn next(&mut self, inputs: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = self.pick(inputs).to_vec();
-        for _ in 0..=self.index(MOST) {
-            self.change(&mut bytes, inputs);
+        if self.index(4) > 0
+            && let Some(damaged) = frames::damaged(self, &bytes)
+        {
+            return damaged;
         }
+        self.damage(&mut bytes, inputs);
         bytes
+    }
+
+    /// One to four changes of bytes.
+    pub(crate) fn damage(&mut self, bytes: &mut Vec<u8>, inputs: &[Vec<u8>]) {
+        for _ in 0..=self.index(MOST) {
+            self.change(bytes, inputs);
+        }
     }
 
     fn change(&mut self, bytes: &mut Vec<u8>, inputs: &[Vec<u8>]) {
@@ -65,7 +78,7 @@ impl Mutator {
     }
 
     /// A number below `bound`, which is not 0.
-    fn index(&mut self, bound: usize) -> usize {
+    pub(crate) fn index(&mut self, bound: usize) -> usize {
         usize::try_from(self.0.below(bound as u64)).unwrap_or_default()
     }
 }

@@ -1,5 +1,7 @@
 //! What is run on hostile bytes.
 
+use nexus_he::circuit;
+use nexus_inference::Description;
 use nexus_mpc::aggregation::{nx, secagg_plus};
 use nexus_mpc::psi;
 use nexus_mpc::quantise::wide;
@@ -7,7 +9,7 @@ use nexus_mpc::threshold::{self, release, tdh2};
 use nexus_training::{Answer, JobTerms, Manifest, MemberAnswer, MemberTask, SumRecord, Task};
 use nexus_types::{Canonical, tag_of};
 
-use crate::machines;
+use crate::{he, machines};
 
 /// Something that reads bytes of others.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,8 @@ pub const TARGETS: &[Target] = &[
     decoder::<psi::Terms>(),
     decoder::<psi::ToSender>(),
     decoder::<psi::ToReceiver>(),
+    decoder::<circuit::Terms>(),
+    decoder::<Description>(),
     Target { name: "nx describe", run: describe_nx },
     Target { name: "nx audit", run: audit },
     Target { name: "secagg+ describe", run: describe_secagg },
@@ -71,6 +75,19 @@ pub const TARGETS: &[Target] = &[
     Target { name: "threshold parties", run: machines::threshold_parties },
     Target { name: "training parties", run: machines::training_parties },
     Target { name: "training snapshots", run: machines::training_snapshots },
+    Target { name: "seal parameters", run: he::parameters },
+    Target { name: "seal ciphertexts", run: he::ciphertexts },
+    Target { name: "seal plaintexts", run: he::plaintexts },
+    Target { name: "seal secret keys", run: he::secret_keys },
+    Target { name: "seal public keys", run: he::public_keys },
+    Target { name: "seal relinearisation keys", run: he::relinearisation_keys },
+    Target { name: "seal Galois keys", run: he::galois_keys },
+    Target { name: "tenseal contexts", run: he::contexts },
+    Target { name: "tenseal vectors", run: he::vectors },
+    Target { name: "inference keys", run: he::keys },
+    Target { name: "inference questions", run: he::questions },
+    Target { name: "inference answers", run: he::answers },
+    Target { name: "inference descriptions", run: he::descriptions },
 ];
 
 const fn decoder<T: Canonical>() -> Target {

@@ -112,7 +112,8 @@ impl Client {
     /// What the server's answer to a question of so many rows says of each.
     ///
     /// # Errors
-    /// [`InferenceError::Seal`], [`InferenceError::He`] if it is no answer; [`InferenceError::Rows`].
+    /// [`InferenceError::Seal`], [`InferenceError::He`], [`InferenceError::Number`] if it is no answer;
+    /// [`InferenceError::Rows`].
     pub fn predictions(
         &self,
         answer: &[u8],
@@ -124,7 +125,8 @@ impl Client {
         }
         let (terms, task) = (&self.description.terms, &self.description.task);
         let count = if terms.batch { terms.outputs.len() } else { 1 };
-        let answers = read_all(answer, count, &self.wire, &self.context)?;
+        let read = (&self.wire, &self.context);
+        let answers = read_all(answer, count, read, |it| terms.check_answer(it))?;
         let slots = answers.iter().map(|it| self.encoder.decode(&self.secret.decrypt(it)?));
         let slots = slots.collect::<Result<Vec<_>, HeError>>()?;
         if !terms.batch {
@@ -135,12 +137,13 @@ impl Client {
     }
 }
 
-/// So many ciphertexts, one after the other, and nothing behind them.
+/// So many ciphertexts, one after the other, and nothing behind them. Each is checked before the next is
+/// read: few bytes can be the largest that the format has.
 pub(crate) fn read_all(
     mut bytes: &[u8],
     count: usize,
-    wire: &seal::Context,
-    context: &Arc<Context>,
+    (wire, context): (&seal::Context, &Arc<Context>),
+    check: impl Fn(&Ciphertext) -> Result<(), HeError>,
 ) -> Result<Vec<Ciphertext>, InferenceError> {
     let mut all = Vec::new();
     for at in 1..=count {
@@ -151,7 +154,9 @@ pub(crate) fn read_all(
             bytes = rest;
             object
         };
-        all.push(Ciphertext::from_seal(context, object)?);
+        let read = Ciphertext::from_seal(context, object)?;
+        check(&read)?;
+        all.push(read);
     }
     Ok(all)
 }

@@ -108,4 +108,16 @@ pub enum InferenceError {
         /// Those of the task.
         needed: usize,
     },
+    /// An answer that is none.
+    #[error("an answer with {got} in it, which is no number")]
+    Number {
+        /// What is in it.
+        got: f64,
+    },
+    /// A name that does more than be shown.
+    #[error("the name of class {class} has control characters in it")]
+    Name {
+        /// The class, from 0.
+        class: usize,
+    },
 }

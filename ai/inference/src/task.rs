@@ -41,11 +41,15 @@ impl Task {
     /// What the numbers of a model say.
     ///
     /// # Errors
-    /// [`InferenceError::Outputs`] unless there are as many as the task has.
+    /// [`InferenceError::Outputs`] unless there are as many as the task has;
+    /// [`InferenceError::Number`] unless all are finite.
     pub fn predict(&self, outputs: Vec<f64>) -> Result<Prediction, InferenceError> {
         if outputs.len() != self.outputs() {
             let (got, needed) = (outputs.len(), self.outputs());
             return Err(InferenceError::Outputs { got, needed });
+        }
+        if let Some(got) = outputs.iter().find(|output| !output.is_finite()) {
+            return Err(InferenceError::Number { got: *got });
         }
         let (class, probability) = match self {
             Self::Classes(names) => {
@@ -64,6 +68,11 @@ impl Task {
         };
         Ok(Prediction { class, probability, outputs })
     }
+}
+
+/// Whether a terminal would take it for a command, or turn the text around it.
+fn is_command(it: char) -> bool {
+    it.is_control() || matches!(it, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The place of the largest number, the first of equals.
@@ -90,12 +99,21 @@ impl Canonical for Description {
 }
 
 impl Description {
-    /// Whether its parts fit each other.
+    /// Whether its parts fit each other, and names can be shown.
     ///
     /// # Errors
-    /// [`InferenceError::Outputs`].
+    /// [`InferenceError::Outputs`], [`InferenceError::Name`].
     pub fn check(&self) -> Result<(), InferenceError> {
         let (got, needed) = (self.terms.outputs.len(), self.task.outputs());
-        if got == needed { Ok(()) } else { Err(InferenceError::Outputs { got, needed }) }
+        if got != needed {
+            return Err(InferenceError::Outputs { got, needed });
+        }
+        let names = match &self.task {
+            Task::Classes(names) => names.as_slice(),
+            Task::TwoClasses(names) => names.as_slice(),
+            Task::Value => &[],
+        };
+        let strange = names.iter().position(|name| name.chars().any(is_command));
+        strange.map_or(Ok(()), |class| Err(InferenceError::Name { class }))
     }
 }

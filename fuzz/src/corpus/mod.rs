@@ -1,5 +1,6 @@
 //! Valid bytes for every target, from small sessions of the real protocols.
 
+pub(crate) mod he;
 pub(crate) mod keys;
 pub(crate) mod nx;
 pub(crate) mod psi;
@@ -48,6 +49,7 @@ pub fn corpus() -> Result<Corpus, Box<dyn Error + Send + Sync>> {
         corpus.get(nexus_mpc::aggregation::nx::Transcript::DOMAIN).cloned().unwrap_or_default(),
     );
     corpus.insert("wide sums", wide_sums()?);
+    he::add(&mut corpus)?;
     Ok(corpus)
 }
 

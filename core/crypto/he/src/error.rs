@@ -166,6 +166,16 @@ pub enum HeError {
         /// The modulus.
         modulus: u64,
     },
+    /// More than anyone makes for a stranger, or takes from one.
+    #[error("{what} of {got} bytes; {limit} are possible")]
+    Bytes {
+        /// What.
+        what: &'static str,
+        /// Bytes in memory.
+        got: u64,
+        /// The most.
+        limit: u64,
+    },
     /// A ciphertext that shows what is in it.
     #[error("the ciphertext is transparent: all but its first polynomial are zero")]
     Transparent,

@@ -13,6 +13,10 @@ use crate::{
 /// The most rotations that a circuit may ask keys for.
 pub(super) const MAX_ROTATIONS: usize = 256;
 
+/// The most bytes that keys, a question and an answer take in memory, as [`super::Limits`] have it by
+/// default: whoever makes and reads them did not choose the circuit.
+const MAX_BYTES: u64 = 1 << 30;
+
 /// All that the holder of a key must know of a circuit to use it. Nothing of it is secret, and nothing
 /// in it tells of weights but their number.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -67,6 +71,7 @@ impl Terms {
                 return Err(HeError::Rotation { got: (*step).into(), limit: slots });
             }
         }
+        self.check_bytes(top)?;
         if self.outputs.is_empty() || self.outputs.len() > slots {
             return Err(HeError::Values { got: self.outputs.len(), limit: slots });
         }
@@ -79,6 +84,8 @@ impl Terms {
         }
         if !self.batch {
             self.layout()?;
+        } else if self.inputs == 0 {
+            return Err(HeError::Width { got: 0, needed: 1 });
         }
         Context::new(parameters)
     }
@@ -104,6 +111,24 @@ impl Terms {
         }
         let column = |at: usize| -> Vec<f64> { vectors.iter().map(|vector| vector[at]).collect() };
         (0..needed).map(|at| encoder.encode(&column(at), self.scale)).collect()
+    }
+
+    /// That keys, a question and an answer have a size that one takes from strangers; `top` moduli are
+    /// for data.
+    fn check_bytes(&self, top: usize) -> Result<(), HeError> {
+        let (top, left) = (top as u64, u64::from(self.left));
+        let pair = |moduli: u64| 2 * moduli * u64::from(self.degree) * 8;
+        let keys = self.rotations.len() as u64 + u64::from(self.relinearise);
+        let all = [u64::from(self.inputs), self.outputs.len() as u64];
+        let [inputs, outputs] = if self.batch { all } else { [1, 1] };
+        let all = [
+            ("keys", keys * top * pair(top + 1)),
+            ("a question", inputs * pair(top)),
+            ("an answer", outputs * pair(left)),
+        ];
+        let limit = MAX_BYTES;
+        let large = all.into_iter().find(|(_, got)| *got > limit);
+        large.map_or(Ok(()), |(what, got)| Err(HeError::Bytes { what, got, limit }))
     }
 
     /// Where the numbers of the input are.
@@ -139,6 +164,19 @@ impl Terms {
         let steps: Vec<i64> = self.rotations.iter().map(|step| (*step).into()).collect();
         let relinearise = self.relinearise.then(|| secret.relinearisation(rng)).transpose()?;
         Ok(EvaluationKeys { relinearise, rotate: secret.rotations(&steps, rng)? })
+    }
+
+    /// Whether a ciphertext can be an answer.
+    ///
+    /// # Errors
+    /// [`HeError::Size`], [`HeError::Level`].
+    pub fn check_answer(&self, answer: &Ciphertext) -> Result<(), HeError> {
+        let (got, needed) = (answer.size(), 2);
+        if got != needed {
+            return Err(HeError::Size { what: "an answer", got, needed });
+        }
+        let (got, needed) = (answer.moduli(), usize::from(self.left));
+        if got == needed { Ok(()) } else { Err(HeError::Level { what: "the answer", got, needed }) }
     }
 
     /// Whether a ciphertext is an input.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::ciphertext::Place;
 use super::{Context, SealError};
 use crate::{bfv, seal};
 
@@ -46,6 +47,7 @@ fn pair(
     part: seal::Ciphertext,
     context: &Context,
 ) -> Result<([Vec<u64>; 2], Option<seal::Seed>), SealError> {
+    part.check(context, Place::Key)?;
     let seed = part.seed;
     let mut b = part.expand(context)?.words;
     let a = b.split_off(b.len() / 2);
@@ -104,7 +106,8 @@ fn expanded(
     object: seal::Ciphertext,
 ) -> Result<(Vec<Vec<u64>>, usize), SealError> {
     let context = Context::of(tables);
-    let limbs = context.data_level(object.parms_id)?.limbs;
+    object.check(&context, Place::Data)?;
+    let limbs = object.limbs;
     let object = object.expand(&context)?;
     let polynomials = object.words.chunks(limbs * tables.degree()).map(<[u64]>::to_vec);
     Ok((polynomials.collect(), limbs))

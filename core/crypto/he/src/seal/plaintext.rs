@@ -160,7 +160,7 @@ impl SecretKey {
     ///
     /// # Errors
     ///
-    /// They are not those of one ternary polynomial.
+    /// They are not those of one ternary polynomial, or it is zero and hides nothing.
     pub fn new(words: Vec<u64>, context: &Context) -> Result<Self, SealError> {
         let key = Self { words };
         let expected = count(context) as u64;
@@ -250,6 +250,8 @@ fn check_secret(words: &[u64], context: &Context) -> Result<(), SealError> {
         let same = first.get_or_insert_with(|| own.clone());
         wrong |= own.iter().zip(same.iter()).fold(0, |wrong, (a, b)| wrong | (a ^ b)) != 0;
     }
+    let any = first.iter().flat_map(|own| own.iter()).fold(0, |any, value| any | value);
+    wrong |= any == 0;
     if wrong { Err(SealError::SecretKey) } else { Ok(()) }
 }
 
