@@ -3,10 +3,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nexus_field::rns::{Modulus, Transform};
-use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
 use crate::bfv::Tables;
 use crate::{HeError, Parameters, ParametersId, Scheme};
@@ -89,8 +88,6 @@ pub struct Context {
     orders: Mutex<BTreeMap<u64, Arc<[u32]>>>,
     /// Constants of BFV.
     integers: Option<Tables>,
-    /// More threads than the caller's, if there are any.
-    threads: OnceLock<ThreadPool>,
 }
 
 impl Context {
@@ -113,46 +110,7 @@ impl Context {
             _ => None,
         };
         let orders = Mutex::default();
-        let threads = OnceLock::new();
-        Ok(Arc::new(Self { parameters, base, ids, inverses, orders, integers, threads }))
-    }
-
-    /// Switches of keys, rescalings and sums of products of this context share their work among so many
-    /// threads from now on; results are the same, word by word. Said again, nothing changes.
-    ///
-    /// # Errors
-    /// [`HeError::Threads`] if the system has none to give.
-    pub fn use_threads(&self, count: usize) -> Result<(), HeError> {
-        if count > 1 && self.threads.get().is_none() {
-            let pool = ThreadPoolBuilder::new().num_threads(count).build();
-            let _ = self.threads.set(pool.map_err(|_| HeError::Threads { got: count })?);
-        }
-        Ok(())
-    }
-
-    /// Runs `work` where [`Context::each_of`] finds threads at once.
-    pub(crate) fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        match self.threads.get() {
-            Some(pool) => pool.install(work),
-            None => work(),
-        }
-    }
-
-    /// Runs `work` on each item, on several threads if there are.
-    pub(crate) fn each_of<T: Send>(
-        &self,
-        items: impl IntoIterator<Item = T>,
-        work: impl Fn(T) + Sync,
-    ) {
-        let Some(pool) = self.threads.get() else {
-            return items.into_iter().for_each(work);
-        };
-        let (items, work): (Vec<T>, _) = (items.into_iter().collect(), &work);
-        pool.scope(|scope| {
-            for item in items {
-                scope.spawn(move |_| work(item));
-            }
-        });
+        Ok(Arc::new(Self { parameters, base, ids, inverses, orders, integers }))
     }
 
     /// The parameters.
@@ -304,8 +262,7 @@ impl Context {
         for word in last.iter_mut() {
             *word = p.add(*word, half);
         }
-        let last = &*last;
-        self.each_of(self.limbs(kept).enumerate(), |(to, (transform, limb))| {
+        for (to, (transform, limb)) in self.limbs(kept).enumerate() {
             let modulus = transform.modulus();
             let reduced = modulus.reduce(half);
             with_room(self.degree(), |room| {
@@ -317,7 +274,7 @@ impl Context {
                 modulus.sub_assign(limb, room);
             });
             modulus.scale(limb, self.inverses[at][to]);
-        });
+        }
     }
 
     /// The Galois element of a rotation to the left by `steps` slots.

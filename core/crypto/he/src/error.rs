@@ -150,12 +150,6 @@ pub enum HeError {
         /// Slots.
         limit: usize,
     },
-    /// No threads.
-    #[error("the system does not give {got} threads")]
-    Threads {
-        /// How many were asked for.
-        got: usize,
-    },
     /// A word that is no residue.
     #[error("word {index} is {got}, it must be below {modulus}")]
     Word {

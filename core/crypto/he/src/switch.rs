@@ -14,7 +14,7 @@ pub(crate) struct Residues<'a> {
 impl<'a> Residues<'a> {
     pub(crate) fn of(context: &'a Context, words: &'a [u64]) -> Self {
         let mut integers = words.to_vec();
-        context.each_of(context.limbs(&mut integers), |(it, limb)| it.inverse(limb));
+        context.base().inverse(&mut integers);
         Self { context, words, integers }
     }
 
@@ -49,7 +49,7 @@ impl SwitchingKey {
     pub(crate) fn products(
         &self,
         moduli: usize,
-        digits: impl Fn(usize, &mut [u64]) + Sync,
+        digits: impl Fn(usize, &mut [u64]),
     ) -> [Vec<u64>; 2] {
         let (context, special) = (&**self.context(), self.pairs().len());
         let degree = context.degree();
@@ -57,7 +57,7 @@ impl SwitchingKey {
         let mut sums = [0, 1].map(|_| vec![0; (moduli + 1) * degree]);
         let [first, second] = &mut sums;
         let limbs = first.chunks_exact_mut(degree).zip(second.chunks_exact_mut(degree));
-        context.each_of((0..moduli).chain([special]).zip(limbs), |(target, sums)| {
+        for (target, sums) in (0..moduli).chain([special]).zip(limbs) {
             let (modulus, limb) = (context.modulus(target), target * degree..(target + 1) * degree);
             with_room(moduli * degree, |room| {
                 digits(target, room);
@@ -67,12 +67,12 @@ impl SwitchingKey {
                     modulus.inner_product(sum, &terms);
                 }
             });
-        });
-        context.each_of(&mut sums, |sum| {
+        }
+        for sum in &mut sums {
             let (kept, last) = sum.split_at_mut(moduli * degree);
             context.divide(kept, last, special);
             sum.truncate(moduli * degree);
-        });
+        }
         sums
     }
 }

@@ -85,19 +85,6 @@ impl Program {
         rng: &mut dyn CryptoRng,
     ) -> Result<Ciphertext, HeError> {
         self.terms.check(input)?;
-        let value = self.context().within(|| self.computed(input, keys))?;
-        if self.residue { self.covered(&value, rng) } else { Ok(value) }
-    }
-
-    /// Answers come from so many threads from now on, the same to the last bit.
-    ///
-    /// # Errors
-    /// As [`Context::use_threads`].
-    pub fn use_threads(&self, count: usize) -> Result<(), HeError> {
-        self.context().use_threads(count)
-    }
-
-    fn computed(&self, input: &Ciphertext, keys: &EvaluationKeys) -> Result<Ciphertext, HeError> {
         let relinearise = || keys.relinearise.as_ref().ok_or(HeError::NoKey { element: 1 });
         let mut value = input.clone();
         for step in &self.steps {
@@ -109,7 +96,7 @@ impl Program {
                 }
             };
         }
-        Ok(value)
+        if self.residue { self.covered(&value, rng) } else { Ok(value) }
     }
 
     /// Adds random numbers to all slots but those of the answer, as large as the modulus allows:

@@ -176,12 +176,11 @@ impl Ciphertext {
     pub fn rescale(mut self) -> Result<Self, HeError> {
         let left = self.moduli.checked_sub(1).filter(|left| *left > 0).ok_or(HeError::Exhausted)?;
         let words = left * self.context.degree();
-        let context = &self.context;
-        context.each_of(&mut self.polynomials, |polynomial| {
+        for polynomial in &mut self.polynomials {
             let (kept, last) = polynomial.split_at_mut(words);
-            context.divide(kept, last, left);
+            self.context.divide(kept, last, left);
             polynomial.truncate(words);
-        });
+        }
         self.scale /= self.context.modulus(left).value() as f64;
         self.moduli = left;
         Ok(self)

@@ -17,12 +17,12 @@ struct Digits {
 impl Digits {
     fn of(context: &Context, words: &[u64], moduli: usize, special: usize) -> Self {
         let residues = Residues::of(context, words);
-        let mut targets = vec![Vec::new(); moduli + 1];
-        context.each_of((0..moduli).chain([special]).zip(&mut targets), |(target, digits)| {
-            digits.resize(words.len(), 0);
-            residues.digits(target, digits);
-        });
-        Self { targets }
+        let digits = |target| {
+            let mut digits = vec![0; words.len()];
+            residues.digits(target, &mut digits);
+            digits
+        };
+        Self { targets: (0..moduli).chain([special]).map(digits).collect() }
     }
 
     /// What the polynomial, after X → X^element, contributes under s.
@@ -85,19 +85,19 @@ impl Ciphertext {
             }
         }
         let context = &*first.context;
-        let degree = context.degree();
-        let mut polynomials = vec![vec![0; first.moduli * degree]; first.size()];
-        let limbs = polynomials.iter_mut().enumerate().flat_map(|(at, sum)| {
-            context.limbs(sum).enumerate().map(move |(limb, it)| (at, limb, it))
-        });
-        context.each_of(limbs, |(at, limb, (transform, sum))| {
-            let words = limb * degree..(limb + 1) * degree;
-            let pair = |(term, by): &(&'a Self, &'a Plaintext)| {
-                (&term.polynomials[at][words.clone()], &by.words[words.clone()])
-            };
-            let pairs: Vec<_> = terms.iter().map(pair).collect();
-            transform.modulus().inner_product(sum, &pairs);
-        });
+        let polynomial = |at: usize| {
+            let mut sum = vec![0; first.moduli * context.degree()];
+            for (limb, (transform, sum)) in context.limbs(&mut sum).enumerate() {
+                let words = limb * context.degree()..(limb + 1) * context.degree();
+                let pair = |(term, by): &(&'a Self, &'a Plaintext)| {
+                    (&term.polynomials[at][words.clone()], &by.words[words.clone()])
+                };
+                let pairs: Vec<_> = terms.iter().map(pair).collect();
+                transform.modulus().inner_product(sum, &pairs);
+            }
+            sum
+        };
+        let polynomials = (0..first.size()).map(polynomial).collect();
         let sum = Self::new(&first.context, polynomials, first.moduli, scale);
         sum.opaque()
     }
