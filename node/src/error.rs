@@ -18,6 +18,7 @@ use crate::job::JobProblem;
 use crate::overlap::OverlapError;
 use crate::run::store::read_bounded;
 use crate::simulation::SimulationError;
+use crate::total::TotalError;
 use crate::vault::VaultError;
 
 /// Exit code of a job that failed, or of an answer that is no.
@@ -59,6 +60,10 @@ pub enum NodeError {
     #[error(transparent)]
     #[diagnostic(code(nexus::overlap))]
     Overlap(#[from] OverlapError),
+    /// Tables cannot be added up under encryption.
+    #[error(transparent)]
+    #[diagnostic(code(nexus::total))]
+    Total(#[from] TotalError),
     /// Tables cannot be described.
     #[error(transparent)]
     #[diagnostic(code(nexus::describe))]
@@ -266,6 +271,7 @@ impl NodeError {
             }
             Self::Vault(error) if error.is_usage() => USAGE,
             Self::Vault(error) if error.is_shortage() => FAILED,
+            Self::Total(error) if error.is_shortage() => FAILED,
             Self::Simulation(error) if matches!(**error, SimulationError::Begin { .. }) => USAGE,
             Self::Budget(BudgetError::Locked { .. } | BudgetError::Poisoned)
             | Self::Simulation(_)
@@ -292,6 +298,7 @@ impl NodeError {
             | Self::Model(_)
             | Self::Budget(_)
             | Self::Overlap(_)
+            | Self::Total(_)
             | Self::Describe(_)
             | Self::Attack(_)
             | Self::Inference(_)

@@ -57,4 +57,5 @@ pub mod run;
 pub mod settings;
 pub mod simulation;
 pub mod summary;
+pub mod total;
 pub mod vault;

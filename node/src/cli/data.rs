@@ -13,6 +13,7 @@ use crate::error::NodeError;
 use crate::overlap::{Learn, Overlap, Side, overlap};
 use crate::run::folder::json as document;
 use crate::run::store::write_atomic;
+use crate::total::{Plan, Total, total};
 
 /// What the quartiles are called.
 const QUARTILES: [&str; 3] = ["lower quartile", "median", "upper quartile"];
@@ -31,6 +32,36 @@ pub(super) enum DataCommand {
     /// one, and each adds a share of the noise; fewer add all of it each. Here all owners are this
     /// machine, which sees all tables.
     Describe(DescribeArgs),
+    /// Add up tables cell by cell, encrypted under a key that nobody holds
+    ///
+    /// Owners encrypt their cells, a coordinator adds ciphertexts, and some members of a committee open
+    /// the total, never a single table. Here all of them are this machine, which sees all tables.
+    Total(TotalArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TotalArgs {
+    /// The owners' tables: the same columns and rows, all cells numbers
+    #[arg(required = true, num_args = 2.., value_name = "TABLE")]
+    tables: Vec<PathBuf>,
+    /// The largest magnitude of a cell, which everyone may know
+    #[arg(long)]
+    bound: f64,
+    /// Digits behind the point that are kept
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    decimals: u32,
+    /// Members of the committee
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    members: u16,
+    /// Members that it takes to open the total
+    #[arg(long, value_name = "T", default_value_t = 3)]
+    threshold: u16,
+    /// Members that open it, counted from 0 [default: the first ones]
+    #[arg(long, value_name = "MEMBER,..", value_delimiter = ',')]
+    by: Vec<u16>,
+    /// Write the total to this file, as CSV
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -113,7 +144,33 @@ pub(super) fn data(context: &Context, command: &DataCommand) -> Result<(), NodeE
     match command {
         DataCommand::Overlap(args) => find_overlap(context, args),
         DataCommand::Describe(args) => tell_about(context, args),
+        DataCommand::Total(args) => add_up(context, args),
     }
+}
+
+fn add_up(context: &Context, args: &TotalArgs) -> Result<(), NodeError> {
+    let tables = args.tables.iter().map(|path| read_file(path, &Limits::default()));
+    let tables = tables.collect::<Result<Vec<_>, _>>()?;
+    let by = if args.by.is_empty() { (0..args.threshold).collect() } else { args.by.clone() };
+    let TotalArgs { bound, decimals, members, threshold, .. } = *args;
+    let plan = Plan { bound, decimals, members, threshold, by };
+    let Total { table, upload, share } = total(&tables, &plan)?;
+    let mut bytes = Vec::new();
+    write_csv(&table, &mut bytes)?;
+    write_atomic(&args.out, &bytes).map_err(|error| NodeError::file(&args.out, error))?;
+    let facts = json!({
+        "tables": tables.len(), "rows": table.rows(), "columns": table.columns().len(),
+        "members": members, "threshold": threshold, "opened_by": plan.by,
+        "bytes_per_owner": upload, "bytes_per_share": share,
+        "simulated": ["network", "committee"],
+    });
+    if context.printer.json {
+        context.printer.result_bytes(&document(&facts));
+    } else {
+        context.printer.note("owners and committee are this machine: it sees all tables");
+        context.facts(&facts);
+    }
+    Ok(())
 }
 
 fn tell_about(context: &Context, args: &DescribeArgs) -> Result<(), NodeError> {

@@ -177,6 +177,32 @@ fn tables_are_described_for_what_their_budgets_have_left() {
 }
 
 #[test]
+fn any_three_of_five_open_a_total_and_two_do_not() {
+    let scratch = Scratch::new();
+    scratch.write("a.csv", "x,y\n1.25,-7\n0,100\n");
+    scratch.write("b.csv", "x,y\n2.5,3\n-0.01,100\n");
+    scratch.write("c.csv", "x,y\n-10,3.333\n5,100\n");
+    let add = ["data", "total", "a.csv", "b.csv", "c.csv", "--bound", "100", "--out", "t.csv"];
+    for by in ["0,1,2", "4,1,3"] {
+        let also = ["--decimals", "2", "--json", "--by", by];
+        let told = json(&scratch.succeed(&[&add[..], &also].concat()));
+        assert_eq!((&told["tables"], &told["threshold"]), (&3.into(), &3.into()));
+        assert_eq!(text(&scratch.read("t.csv")), "x,y\n-6.25,-0.67\n4.99,300\n");
+    }
+    let few = scratch.fail(1, &[&add[..], &["--by", "0,4"]].concat());
+    assert!(few.contains("2 shares; it takes 3"), "{few}");
+    let twice = scratch.fail(2, &[&add[..], &["--by", "0,4,4"]].concat());
+    assert!(twice.contains("the same noise is never used again"), "{twice}");
+    let stranger = scratch.fail(2, &[&add[..], &["--by", "0,1,5"]].concat());
+    assert!(stranger.contains("member-5"), "{stranger}");
+    let large = scratch.fail(2, &[&add[..6], &["9", "--out", "t.csv"]].concat());
+    assert!(large.contains("c.csv") && large.contains("magnitudes up to 9"), "{large}");
+    scratch.write("c.csv", "x,z\n1,2\n3,4\n");
+    let shape = scratch.fail(2, &add);
+    assert!(shape.contains("c.csv has other columns or rows"), "{shape}");
+}
+
+#[test]
 fn a_file_opens_with_enough_shares_and_after_the_key_was_handed_over() {
     let scratch = Scratch::new();
     scratch.write("plain", "a secret");
