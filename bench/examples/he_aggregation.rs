@@ -4,7 +4,7 @@
 //!
 //! Values have 16 bits, and there is room for 1,024 clients. `ring` is under one public key, `shared`
 //! under a secret key that clients share, `threshold` under a key of five members, three of whom
-//! open.
+//! open. With the feature `paillier` there is `paillier`, from a few values and scaled.
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
@@ -34,6 +34,8 @@ fn main() -> ExitCode {
     };
     let mut rng = ChaCha12Rng::seed_from_u64(1);
     let done = alone(values, rounds, &mut rng).and_then(|()| opened(values, rounds, &mut rng));
+    #[cfg(feature = "paillier")]
+    let done = done.and_then(|()| classic(values, &mut rng));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -122,6 +124,28 @@ fn alone(values: usize, rounds: usize, rng: &mut ChaCha12Rng) -> Result<(), Benc
     let [whole, seeded] = ring.sizes();
     times.print("ring", values, whole);
     shared.print("shared", values, seeded);
+    Ok(())
+}
+
+/// Values that Paillier's scheme encrypts here.
+#[cfg(feature = "paillier")]
+const FEW: usize = 512;
+
+#[cfg(feature = "paillier")]
+fn classic(values: usize, rng: &mut ChaCha12Rng) -> Result<(), BenchError> {
+    let scheme = nexus_he::additive::Paillier::new(Terms::new(BOUND, CLIENTS, FEW)?)?;
+    let (secret, public) = scheme.generate(rng)?;
+    let own = draw(FEW, rng);
+    let mut times = Times::default();
+    for _ in 0..3 {
+        let mut sum = times.of("encrypt", || scheme.encrypt(&public, &own, rng))?;
+        let other = sum.clone();
+        times.of("add", || scheme.add(&mut sum, &other))?;
+        times.of("decrypt", || scheme.decrypt(&secret, &sum))?;
+    }
+    let scale = values as f64 / FEW as f64;
+    times.0.iter_mut().for_each(|(_, times)| times.iter_mut().for_each(|time| *time *= scale));
+    times.print("paillier", FEW, scheme.bytes());
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 """Sums of encrypted updates: TenSEAL at NVFlare's settings and `nexus-he`, in turn, processor time.
 
-    cargo build --release -p bench --example he_aggregation
+    cargo build --release -p bench --example he_aggregation --features paillier
     python3 bench/peers/he_aggregation.py target/release/examples/he_aggregation
 
 A million parameters, one thread on both sides. TenSEAL: CKKS, degree 8192, primes of 60, 40 and 40
@@ -80,9 +80,13 @@ def main() -> None:
             ratios = [theirs[name] / ours[scheme][name] for theirs, ours in pairs]
             median = statistics.median(ratios)
             own = statistics.median(ours[scheme][name] for _, ours in pairs)
-            print(f"{scheme} {name} {own:.2f}: {min(ratios):.1f}x to {max(ratios):.1f}x, median {median:.1f}x")
+            print(f"{scheme} {name} {own:.2f}: {min(ratios):.1f}x to {max(ratios):.1f}x,"
+                  f" median {median:.1f}x")
     many = [theirs["add_ms"] / ours["ring"]["add_many_ms"] for theirs, ours in pairs]
     print(f"ring, eight added at once: {min(many):.1f}x to {max(many):.1f}x a client")
+    if "paillier" in pairs[0][1]:
+        own = pairs[0][1]["paillier"]
+        print("paillier, scaled from a few values:", json.dumps(own))
     share, combine = (
         statistics.median(ours["threshold"][f"{name}_ms"] for _, ours in pairs)
         for name in ("share", "combine")

@@ -196,7 +196,7 @@ fn any_three_of_five_open_a_total_and_two_do_not() {
     let stranger = scratch.fail(2, &[&add[..], &["--by", "0,1,5"]].concat());
     assert!(stranger.contains("member-5"), "{stranger}");
     let large = scratch.fail(2, &[&add[..6], &["9", "--out", "t.csv"]].concat());
-    assert!(large.contains("c.csv") && large.contains("magnitudes up to 9"), "{large}");
+    assert!(large.contains("a.csv:3") && large.contains("magnitudes up to 9"), "{large}");
     scratch.write("c.csv", "x,z\n1,2\n3,4\n");
     let shape = scratch.fail(2, &add);
     assert!(shape.contains("c.csv has other columns or rows"), "{shape}");
