@@ -32,7 +32,9 @@
 //! use nexus_he::{Engine, Native, Parameters};
 //! use rand_chacha::rand_core::SeedableRng;
 //!
-//! fn sum<E: Engine>(a: &[f64], b: &[f64]) -> Result<f64, Box<dyn std::error::Error>> {
+//! type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+//!
+//! fn sum<E: Engine<Number = f64>>(a: &[f64], b: &[f64]) -> Outcome<f64> {
 //!     let engine = E::new(&Parameters::ckks(4096, &[40, 29, 40])?)?;
 //!     // The operating system's, outside of examples.
 //!     let mut rng = rand_chacha::ChaCha12Rng::seed_from_u64(1);
