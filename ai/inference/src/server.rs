@@ -1,11 +1,12 @@
 //! Who has the model and no key.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nexus_he::circuit::{BatchPlan, BatchProgram, Cost, EvaluationKeys, Plan, Program, Terms};
 use nexus_he::seal::{self, Limits};
-use nexus_he::{Ciphertext, Context, GaloisKeys, HeError, RelinearisationKey};
+use nexus_he::{Ciphertext, Context, GaloisKeys, HeError, RelinearisationKey, Threads};
 use nexus_types::{CryptoRng, Digest, ModelHash};
 
 use crate::client::{ENCODING, read_all};
@@ -30,6 +31,13 @@ enum Computing {
 }
 
 impl Computing {
+    fn on(self, threads: Arc<Threads>) -> Self {
+        match self {
+            Self::Row(program) => Self::Row(program.on(threads)),
+            Self::Batch(program) => Self::Batch(program.on(threads)),
+        }
+    }
+
     const fn context(&self) -> &Arc<Context> {
         match self {
             Self::Row(program) => program.context(),
@@ -135,6 +143,16 @@ impl Server {
             question_bytes: cost.input_bytes + (1 << 16),
             keys: Mutex::new(cache),
         })
+    }
+
+    /// The same server with one question at a time on so many threads. Another that comes meanwhile is
+    /// computed on its caller's alone.
+    ///
+    /// # Errors
+    /// [`InferenceError::He`] if there are not so many.
+    pub fn on(self, threads: NonZeroUsize) -> Result<Self, InferenceError> {
+        let threads = Arc::new(Threads::new(threads)?);
+        Ok(Self { program: self.program.on(threads), ..self })
     }
 
     /// What users are told.

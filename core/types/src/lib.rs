@@ -53,6 +53,7 @@
 mod codec;
 mod id;
 pub mod limits;
+mod memory;
 mod rng;
 mod store;
 mod time;
@@ -61,6 +62,7 @@ mod transport;
 pub use borsh;
 pub use codec::{Canonical, CodecError, peek_tag, tag_of};
 pub use id::{Digest, DigestError, JobId, MemberId, ModelHash, OwnerId, Round};
+pub use memory::keep_freed_memory;
 pub use rng::{CryptoRng, Rng, Seed, SeededRng};
 pub use store::{MemoryStore, Store, StoreError, check_key};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};

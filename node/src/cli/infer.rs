@@ -1,11 +1,12 @@
 //! `nexus infer` and `nexus serve`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use nexus_he::circuit::Limits;
-use nexus_inference::{Description, Prediction, Server};
+use nexus_inference::{Compiled, Description, Prediction, Server};
 use nexus_models::data::{Cell, Limits as TableLimits, Table, read_file};
 use nexus_types::SystemClock;
 use serde_json::{Value, json};
@@ -71,6 +72,9 @@ pub(super) struct ServeArgs {
     /// Take many rows of one user in a question, a ciphertext for each number of a row
     #[arg(long)]
     batch: bool,
+    /// All threads on one question at a time: answers come sooner, and fewer of them in all
+    #[arg(long)]
+    together: bool,
 }
 
 /// Rows and, where they are known, what they are.
@@ -107,12 +111,14 @@ pub(super) fn infer(context: &Context, args: &InferArgs) -> Result<(), NodeError
     let answers = match (&mut remote, &trained) {
         (Some(remote), _) => Some(ask(remote, rows.each())?),
         (None, Some(trained)) if args.encrypted => {
+            let compiled = trained.compiled()?.0;
             let batch = match args.batch {
                 Batch::Always => true,
                 Batch::Never => false,
-                Batch::Auto => rows_at_once(trained, rows.truth.len())?,
+                Batch::Auto => rows_at_once(&compiled, rows.truth.len()),
             };
-            let mut server = &server(trained, 1, batch)?;
+            let server = server(trained, &compiled, 1, batch)?;
+            let mut server = &server.on(threads(context))?;
             Some(ask(&mut server, rows.each())?)
         }
         _ => None,
@@ -199,9 +205,14 @@ fn in_the_clear(trained: &Trained, rows: &Rows) -> Result<Vec<Prediction>, NodeE
     outputs.map(|outputs| Ok(trained.task().predict(outputs)?)).collect()
 }
 
-fn server(trained: &Trained, users: usize, batch: bool) -> Result<Server, NodeError> {
-    let (compiled, limits) = (trained.compiled()?.0, Limits::default());
-    let (hash, task) = (trained.network().hash(), trained.task().clone());
+fn server(
+    trained: &Trained,
+    compiled: &Compiled,
+    users: usize,
+    batch: bool,
+) -> Result<Server, NodeError> {
+    let (limits, hash) = (Limits::default(), trained.network().hash());
+    let task = trained.task().clone();
     if batch {
         return Ok(Server::batched(&compiled.batched(&limits)?, hash, task, users)?);
     }
@@ -209,13 +220,18 @@ fn server(trained: &Trained, users: usize, batch: bool) -> Result<Server, NodeEr
 }
 
 /// Whether so many rows are less work together than one by one, and fit.
-fn rows_at_once(trained: &Trained, rows: usize) -> Result<bool, NodeError> {
-    let (compiled, limits) = (trained.compiled()?.0, Limits::default());
-    let Ok(batch) = compiled.batched(&limits) else { return Ok(false) };
-    let Ok(single) = compiled.plan(&limits) else { return Ok(true) };
+fn rows_at_once(compiled: &Compiled, rows: usize) -> bool {
+    let limits = Limits::default();
+    let Ok(batch) = compiled.batched(&limits) else { return false };
+    let Ok(single) = compiled.plan(&limits) else { return true };
     let questions = rows.div_ceil(batch.terms().vectors());
     let together = questions.saturating_mul(batch.cost().transforms);
-    Ok(together < rows.saturating_mul(single.cost().transforms))
+    together < rows.saturating_mul(single.cost().transforms)
+}
+
+/// What the user lets this program have.
+fn threads(context: &Context) -> NonZeroUsize {
+    NonZeroUsize::new(context.settings.threads.value).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Shares, times and sizes.
@@ -320,12 +336,15 @@ fn print(context: &Context, rows: &Rows, predictions: &[Prediction], figures: &V
 pub(super) fn serve(context: &Context, args: &ServeArgs) -> Result<(), NodeError> {
     let clock = SystemClock::default();
     let folder = RunFolder::open(&context.settings.runs.value, &args.model)?;
-    let server = server(&Trained::open(folder)?, args.users, args.batch)?;
+    let trained = Trained::open(folder)?;
+    let server = server(&trained, &trained.compiled()?.0, args.users, args.batch)?;
+    let all = threads(context);
+    let (server, at_once) = if args.together { (server.on(all)?, 1) } else { (server, all.get()) };
     let (hash, printer) = (server.description().model, context.printer);
     let ready = |address| {
         let seconds = clock.seconds();
         printer.note(format_args!("model {hash}, ready after {seconds:.2} s"));
         printer.result(format_args!("http://{address}\n"));
     };
-    listen(server, args.listen, context.settings.threads.value, ready)
+    listen(server, args.listen, at_once, ready)
 }

@@ -23,7 +23,7 @@ use std::path::Path;
 
 use nexus_models::weights;
 use nexus_training::{Plan, SumRecord};
-use nexus_types::{Canonical, Digest, OwnerId, Seed, SystemClock};
+use nexus_types::{Canonical, Digest, OwnerId, Seed, SystemClock, keep_freed_memory};
 
 use crate::error::NodeError;
 use crate::job::JobFile;
@@ -36,9 +36,6 @@ use budgets::Budgets;
 use folder::{Checkpoint, Request, RunFolder, json};
 use odometer::Odometer;
 use owners::Owners;
-
-/// Below the 32 MiB from which on glibc learns nothing.
-const KEPT_BYTES: usize = 24 << 20;
 
 /// Someone who watches a run.
 pub trait Observer {
@@ -286,14 +283,6 @@ impl Prepared {
         let Self { seed, plan, owners } = self;
         Run { clock, folder, request, job, seed, plan, owners, threads }
     }
-}
-
-/// Has glibc keep what it is given back, up to twice [`KEPT_BYTES`]: otherwise each checkpoint's
-/// buffers go back to the kernel and cost the next round a page fault for every 4,096 bytes, a
-/// tenth of the whole run. Its limits follow the largest block that was ever freed; a block that
-/// nobody touches takes no memory. Does nothing elsewhere.
-fn keep_freed_memory() {
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(KEPT_BYTES)));
 }
 
 /// Faults in their ranges, and none that the job has no place for.

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nexus_field::rns::{Modulus, Transform};
+use nexus_types::keep_freed_memory;
 
 use crate::bfv::Tables;
-use crate::{HeError, Parameters, ParametersId, Scheme};
+use crate::{HeError, Parameters, ParametersId, Scheme, threads};
 
 /// The generator of the rotations, modulo 2N.
 const GENERATOR: u64 = 3;
@@ -36,11 +37,11 @@ impl Base {
     }
 
     pub(crate) fn forward(&self, words: &mut [u64]) {
-        self.limbs(words).for_each(|(transform, limb)| transform.forward(limb));
+        threads::each(self.limbs(words), |(transform, limb)| transform.forward(limb));
     }
 
     pub(crate) fn inverse(&self, words: &mut [u64]) {
-        self.limbs(words).for_each(|(transform, limb)| transform.inverse(limb));
+        threads::each(self.limbs(words), |(transform, limb)| transform.inverse(limb));
     }
 
     /// Applies `to` to the residues of both for each modulus.
@@ -51,17 +52,17 @@ impl Base {
         to: fn(Modulus, &mut [u64], &[u64]),
     ) {
         let limbs = theirs.chunks_exact(self.degree());
-        for ((transform, ours), theirs) in self.limbs(ours).zip(limbs) {
+        threads::each(self.limbs(ours).zip(limbs), |((transform, ours), theirs)| {
             to(transform.modulus(), ours, theirs);
-        }
+        });
     }
 
     /// sum ← sum + a·b for each modulus.
     pub(crate) fn add_products(&self, sum: &mut [u64], a: &[u64], b: &[u64]) {
         let limbs = a.chunks_exact(self.degree()).zip(b.chunks_exact(self.degree()));
-        for ((transform, sum), (a, b)) in self.limbs(sum).zip(limbs) {
+        threads::each(self.limbs(sum).zip(limbs), |((transform, sum), (a, b))| {
             transform.modulus().mul_add(sum, a, b);
-        }
+        });
     }
 
     /// (a₀ + a₁ s)(b₀ + b₁ s), by powers of s.
@@ -96,6 +97,8 @@ impl Context {
     /// # Errors
     /// [`HeError::Rns`] if a modulus has no transform.
     pub fn new(parameters: Parameters) -> Result<Arc<Self>, HeError> {
+        // A polynomial is up to some megabytes, and every operation makes new ones.
+        keep_freed_memory();
         let degree = parameters.degree();
         let base = Base::new(parameters.moduli(), degree)?;
         let ids =
@@ -262,7 +265,8 @@ impl Context {
         for word in last.iter_mut() {
             *word = p.add(*word, half);
         }
-        for (to, (transform, limb)) in self.limbs(kept).enumerate() {
+        let last = &*last;
+        threads::each(self.limbs(kept).enumerate(), |(to, (transform, limb))| {
             let modulus = transform.modulus();
             let reduced = modulus.reduce(half);
             with_room(self.degree(), |room| {
@@ -274,7 +278,7 @@ impl Context {
                 modulus.sub_assign(limb, room);
             });
             modulus.scale(limb, self.inverses[at][to]);
-        }
+        });
     }
 
     /// The Galois element of a rotation to the left by `steps` slots.
@@ -305,8 +309,9 @@ impl Context {
 
     /// X → X^element on a transformed polynomial.
     pub(crate) fn permuted(&self, words: &[u64], element: u64) -> Vec<u64> {
-        let mut moved = vec![0; words.len()];
-        self.permute(words, element, &mut moved);
+        let (mut moved, order) = (vec![0; words.len()], self.order(element));
+        let limbs = words.chunks_exact(self.degree()).zip(moved.chunks_exact_mut(self.degree()));
+        threads::each(limbs, |(limb, moved)| permute(limb, &order, moved));
         moved
     }
 
@@ -314,11 +319,13 @@ impl Context {
     pub(crate) fn permute(&self, words: &[u64], element: u64, out: &mut [u64]) {
         let order = self.order(element);
         let limbs = words.chunks_exact(self.degree()).zip(out.chunks_exact_mut(self.degree()));
-        for (limb, out) in limbs {
-            for (to, from) in out.iter_mut().zip(&*order) {
-                *to = limb[*from as usize];
-            }
-        }
+        limbs.for_each(|(limb, out)| permute(limb, &order, out));
+    }
+}
+
+fn permute(limb: &[u64], order: &[u32], out: &mut [u64]) {
+    for (to, from) in out.iter_mut().zip(order) {
+        *to = limb[*from as usize];
     }
 }
 

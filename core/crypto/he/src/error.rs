@@ -173,4 +173,12 @@ pub enum HeError {
     /// A ciphertext that shows what is in it.
     #[error("the ciphertext is transparent: all but its first polynomial are zero")]
     Transparent,
+    /// Threads that cannot be started.
+    #[error("{count} threads cannot be started: {problem}")]
+    Threads {
+        /// How many.
+        count: usize,
+        /// Why.
+        problem: String,
+    },
 }

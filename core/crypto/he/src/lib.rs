@@ -61,6 +61,7 @@ mod polynomial;
 mod sample;
 pub mod seal;
 mod switch;
+mod threads;
 pub mod threshold;
 
 pub use ckks::{Ciphertext, Complex, Encoder, Plaintext, SeededCiphertext};
@@ -71,3 +72,4 @@ pub use keys::{GaloisKeys, PublicKey, RelinearisationKey, SecretKey, SwitchingKe
 pub use linear::{ColumnMap, Layout, LinearMap, Matrix, Route, RouteCost};
 pub use parameters::{MAX_MODULI, Parameters, ParametersId, Scheme};
 pub use polynomial::Polynomial;
+pub use threads::Threads;

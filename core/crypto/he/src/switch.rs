@@ -2,6 +2,7 @@
 
 use crate::context::{Context, with_room};
 use crate::keys::SwitchingKey;
+use crate::threads;
 
 /// A polynomial taken apart: its residues for each of the first moduli, as integers.
 pub(crate) struct Residues<'a> {
@@ -49,7 +50,7 @@ impl SwitchingKey {
     pub(crate) fn products(
         &self,
         moduli: usize,
-        digits: impl Fn(usize, &mut [u64]),
+        digits: impl Fn(usize, &mut [u64]) + Sync,
     ) -> [Vec<u64>; 2] {
         let (context, special) = (&**self.context(), self.pairs().len());
         let degree = context.degree();
@@ -57,7 +58,7 @@ impl SwitchingKey {
         let mut sums = [0, 1].map(|_| vec![0; (moduli + 1) * degree]);
         let [first, second] = &mut sums;
         let limbs = first.chunks_exact_mut(degree).zip(second.chunks_exact_mut(degree));
-        for (target, sums) in (0..moduli).chain([special]).zip(limbs) {
+        threads::each((0..moduli).chain([special]).zip(limbs), |(target, sums)| {
             let (modulus, limb) = (context.modulus(target), target * degree..(target + 1) * degree);
             with_room(moduli * degree, |room| {
                 digits(target, room);
@@ -67,12 +68,12 @@ impl SwitchingKey {
                     modulus.inner_product(sum, &terms);
                 }
             });
-        }
-        for sum in &mut sums {
+        });
+        threads::each(sums.iter_mut(), |sum| {
             let (kept, last) = sum.split_at_mut(moduli * degree);
             context.divide(kept, last, special);
             sum.truncate(moduli * degree);
-        }
+        });
         sums
     }
 }

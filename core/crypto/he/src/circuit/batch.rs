@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
-use super::plan::{affine, depth_of, first_fit, is_square, scale_of, small, squared, widths};
+use super::plan::{affine, depth_of, first_fit, products, scale_of, small, squared, widths};
+use super::ready::{Builder, Ready, Steps};
 use super::{Affine, Cost, EvaluationKeys, Limits, PlanError, Stage, Terms};
-use crate::{Ciphertext, ColumnMap, Context, Encoder, HeError, Parameters, Polynomial};
+use crate::threads::map as share;
+use crate::{Ciphertext, ColumnMap, Context, HeError, Parameters, Threads};
 
 /// A circuit on many vectors, with everything chosen.
 #[derive(Clone, Debug)]
@@ -17,20 +19,9 @@ pub struct BatchPlan {
     cost: Cost,
 }
 
-#[derive(Clone, Debug)]
-enum Ready {
-    Columns(ColumnMap),
-    Square,
-    Polynomial(Polynomial, f64),
-}
-
 /// A circuit on many vectors that computes. It can be shared between threads.
 #[derive(Clone, Debug)]
-pub struct BatchProgram {
-    encoder: Encoder,
-    terms: Terms,
-    steps: Vec<Ready>,
-}
+pub struct BatchProgram(Steps<ColumnMap>);
 
 impl BatchPlan {
     /// A plan for `stages`: the smallest degree that has the moduli, the largest scale there.
@@ -75,42 +66,38 @@ impl BatchPlan {
     /// # Errors
     /// [`HeError`] if a weight is too large for its scale.
     pub fn prepare(&self) -> Result<BatchProgram, HeError> {
-        let context = self.terms.context()?;
-        let encoder = Encoder::new(&context)?;
-        let aim = self.terms.scale;
-        let (mut moduli, mut scale) = (context.parameters().top(), aim);
-        let mut steps = Vec::new();
+        let mut builder = Builder::new(&self.terms)?;
         for stage in &self.stages {
-            steps.push(match stage {
+            match stage {
                 Stage::Affine(Affine { matrix, bias }) => {
-                    let map = ColumnMap::new(&encoder, matrix, bias, moduli, [scale, aim])?;
-                    (moduli, scale) = (moduli - 1, map.scale());
-                    Ready::Columns(map)
+                    let Builder { encoder, moduli, scales, .. } = &builder;
+                    let map = ColumnMap::new(encoder, matrix, bias, *moduli, *scales)?;
+                    let scale = map.scale();
+                    builder.linear(map, scale);
                 }
-                Stage::Polynomial(it) if is_square(it) => {
-                    moduli -= 1;
-                    scale = scale * scale / context.modulus(moduli).value() as f64;
-                    Ready::Square
-                }
-                Stage::Polynomial(it) => {
-                    (moduli, scale) = (moduli - it.depth(), aim);
-                    Ready::Polynomial(it.clone(), aim)
-                }
-            });
+                Stage::Polynomial(polynomial) => builder.polynomial(polynomial),
+            }
         }
-        Ok(BatchProgram { encoder, terms: self.terms.clone(), steps })
+        Ok(BatchProgram(builder.build(&self.terms)))
     }
 }
 
 impl BatchProgram {
     /// What its users are told.
     pub const fn terms(&self) -> &Terms {
-        &self.terms
+        &self.0.terms
+    }
+
+    /// The same program on these threads.
+    #[must_use]
+    pub fn on(mut self, threads: Arc<Threads>) -> Self {
+        self.0.threads = threads;
+        self
     }
 
     /// The tables of its parameters.
     pub const fn context(&self) -> &Arc<Context> {
-        self.encoder.context()
+        self.0.context()
     }
 
     /// The answers to inputs, number by number.
@@ -123,19 +110,18 @@ impl BatchProgram {
         inputs: Vec<Ciphertext>,
         keys: &EvaluationKeys,
     ) -> Result<Vec<Ciphertext>, HeError> {
-        inputs.iter().try_for_each(|input| self.terms.check(input))?;
-        let relinearise = || keys.relinearise.as_ref().ok_or(HeError::NoKey { element: 1 });
-        self.steps.iter().try_fold(inputs, |values, step| match step {
-            Ready::Columns(map) => map.apply(&values),
-            Ready::Square => {
-                let key = relinearise()?;
-                values.iter().map(|it| it.multiply(it)?.relinearise(key)?.rescale()).collect()
-            }
-            Ready::Polynomial(polynomial, scale) => {
-                let key = relinearise()?;
-                let at = |it| polynomial.evaluate(it, *scale, &self.encoder, key);
-                values.iter().map(at).collect()
-            }
+        let Steps { encoder, terms, all, threads } = &self.0;
+        inputs.iter().try_for_each(|input| terms.check(input))?;
+        threads.run(|| {
+            all.iter().try_fold(inputs, |values, step| match step {
+                Ready::Linear(map) => map.apply(&values),
+                Ready::Activation(it) => {
+                    let key = keys.products()?;
+                    share(values.iter(), |value| it.apply(value, encoder, key))
+                        .into_iter()
+                        .collect()
+                }
+            })
         })
     }
 }
@@ -163,9 +149,9 @@ fn cost(parameters: &Parameters, terms: &Terms, stages: &[Stage]) -> Cost {
                 cost.transforms += Cost::columns(products, moduli) + width * Cost::rescale(moduli);
             }
             Stage::Polynomial(it) => {
-                let each = if is_square(it) { 1 } else { it.multiplications() };
-                cost.multiplications += width * each;
-                cost.transforms += width * each * (Cost::switch(moduli) + Cost::rescale(moduli));
+                cost.multiplications += width * products(it);
+                cost.transforms +=
+                    width * products(it) * (Cost::switch(moduli) + Cost::rescale(moduli));
             }
         }
         moduli -= depth_of(stage);

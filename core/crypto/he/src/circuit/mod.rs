@@ -7,6 +7,7 @@ mod batch;
 mod cost;
 mod plan;
 mod program;
+mod ready;
 mod terms;
 
 pub use batch::{BatchPlan, BatchProgram};

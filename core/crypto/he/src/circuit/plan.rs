@@ -69,7 +69,6 @@ pub enum PlanError {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Linear { route: Route, bias: Vec<f64> },
-    Square,
     Polynomial(Polynomial),
 }
 
@@ -86,8 +85,8 @@ pub struct Plan {
 impl Step {
     fn depth(&self) -> usize {
         match self {
-            Self::Linear { .. } | Self::Square => 1,
-            Self::Polynomial(polynomial) => polynomial.depth(),
+            Self::Linear { .. } => 1,
+            Self::Polynomial(polynomial) => depth_of_polynomial(polynomial),
         }
     }
 }
@@ -123,7 +122,6 @@ impl Plan {
                     residue = route.residue();
                     Step::Linear { route, bias }
                 }
-                Stage::Polynomial(it) if is_square(&it) => Step::Square,
                 Stage::Polynomial(it) => Step::Polynomial(it),
             });
         }
@@ -200,9 +198,17 @@ pub(super) fn is_square(polynomial: &Polynomial) -> bool {
 pub(super) fn depth_of(stage: &Stage) -> usize {
     match stage {
         Stage::Affine(_) => 1,
-        Stage::Polynomial(polynomial) if is_square(polynomial) => 1,
-        Stage::Polynomial(polynomial) => polynomial.depth(),
+        Stage::Polynomial(polynomial) => depth_of_polynomial(polynomial),
     }
+}
+
+fn depth_of_polynomial(polynomial: &Polynomial) -> usize {
+    if is_square(polynomial) { 1 } else { polynomial.depth() }
+}
+
+/// Products of two ciphertexts.
+pub(super) fn products(polynomial: &Polynomial) -> usize {
+    if is_square(polynomial) { 1 } else { polynomial.multiplications() }
 }
 
 /// Numbers of the input, if all stages fit each other.
@@ -276,7 +282,7 @@ fn first_layout(stages: &[Stage], inputs: usize, slots: usize) -> Result<Layout,
 fn rotations(step: &Step) -> BTreeSet<i64> {
     match step {
         Step::Linear { route, .. } => route.rotations(),
-        Step::Square | Step::Polynomial(_) => BTreeSet::new(),
+        Step::Polynomial(_) => BTreeSet::new(),
     }
 }
 
@@ -305,12 +311,8 @@ fn cost(parameters: &Parameters, terms: &Terms, steps: &[Step]) -> Cost {
                     + usize::from(it.babies > 0) * (moduli + moduli * moduli)
                     + it.folds * Cost::switch(moduli - 1);
             }
-            Step::Square => {
-                cost.multiplications += 1;
-                cost.transforms += Cost::switch(moduli) + Cost::rescale(moduli);
-            }
             Step::Polynomial(polynomial) => {
-                let count = polynomial.multiplications();
+                let count = products(polynomial);
                 cost.multiplications += count;
                 cost.transforms += count * (Cost::switch(moduli) + Cost::rescale(moduli));
             }

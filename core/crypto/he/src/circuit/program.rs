@@ -6,9 +6,8 @@ use nexus_types::CryptoRng;
 
 use super::Terms;
 use super::plan::{Plan, Step};
-use crate::{
-    Ciphertext, Context, Encoder, GaloisKeys, HeError, LinearMap, Polynomial, RelinearisationKey,
-};
+use super::ready::{Builder, Ready, Steps};
+use crate::{Ciphertext, Context, GaloisKeys, HeError, LinearMap, RelinearisationKey, Threads};
 
 /// The keys that a user gives to whoever computes.
 #[derive(Clone, Debug)]
@@ -19,58 +18,45 @@ pub struct EvaluationKeys {
     pub rotate: GaloisKeys,
 }
 
-#[derive(Clone, Debug)]
-enum Ready {
-    Linear(LinearMap),
-    Square,
-    Polynomial(Polynomial, f64),
-}
-
 /// A circuit with its weights encoded. It can be shared between threads.
 #[derive(Clone, Debug)]
 pub struct Program {
-    encoder: Encoder,
-    terms: Terms,
-    steps: Vec<Ready>,
+    steps: Steps<LinearMap>,
     pub(super) residue: bool,
 }
 
 impl Program {
     pub(super) fn new(plan: &Plan) -> Result<Self, HeError> {
-        let context = plan.terms.context()?;
-        let encoder = Encoder::new(&context)?;
-        let aim = plan.terms.scale;
-        let (mut moduli, mut scale) = (context.parameters().top(), aim);
-        let mut steps = Vec::new();
+        let mut builder = Builder::new(&plan.terms)?;
         for step in &plan.steps {
             match step {
                 Step::Linear { route, bias } => {
-                    let map = LinearMap::new(&encoder, route, bias, moduli, [scale, aim])?;
-                    (moduli, scale) = (moduli - 1, map.scale());
-                    steps.push(Ready::Linear(map));
+                    let Builder { encoder, moduli, scales, .. } = &builder;
+                    let map = LinearMap::new(encoder, route, bias, *moduli, *scales)?;
+                    let scale = map.scale();
+                    builder.linear(map, scale);
                 }
-                Step::Square => {
-                    moduli -= 1;
-                    scale = scale * scale / context.modulus(moduli).value() as f64;
-                    steps.push(Ready::Square);
-                }
-                Step::Polynomial(polynomial) => {
-                    (moduli, scale) = (moduli - polynomial.depth(), aim);
-                    steps.push(Ready::Polynomial(polynomial.clone(), aim));
-                }
+                Step::Polynomial(polynomial) => builder.polynomial(polynomial),
             }
         }
-        Ok(Self { encoder, terms: plan.terms.clone(), steps, residue: plan.residue })
+        Ok(Self { steps: builder.build(&plan.terms), residue: plan.residue })
+    }
+
+    /// The same program on these threads.
+    #[must_use]
+    pub fn on(mut self, threads: Arc<Threads>) -> Self {
+        self.steps.threads = threads;
+        self
     }
 
     /// What its users are told.
     pub const fn terms(&self) -> &Terms {
-        &self.terms
+        &self.steps.terms
     }
 
     /// The tables of its parameters.
     pub const fn context(&self) -> &Arc<Context> {
-        self.encoder.context()
+        self.steps.context()
     }
 
     /// The answer to an input. Slots that hold parts of sums are covered with random numbers; `rng` must
@@ -84,18 +70,14 @@ impl Program {
         keys: &EvaluationKeys,
         rng: &mut dyn CryptoRng,
     ) -> Result<Ciphertext, HeError> {
-        self.terms.check(input)?;
-        let relinearise = || keys.relinearise.as_ref().ok_or(HeError::NoKey { element: 1 });
-        let mut value = input.clone();
-        for step in &self.steps {
-            value = match step {
-                Ready::Linear(map) => map.apply(&value, &keys.rotate)?,
-                Ready::Square => value.multiply(&value)?.relinearise(relinearise()?)?.rescale()?,
-                Ready::Polynomial(polynomial, scale) => {
-                    polynomial.evaluate(&value, *scale, &self.encoder, relinearise()?)?
-                }
-            };
-        }
+        let Steps { encoder, terms, all, threads } = &self.steps;
+        terms.check(input)?;
+        let value = threads.run(|| {
+            all.iter().try_fold(input.clone(), |value, step| match step {
+                Ready::Linear(map) => map.apply(&value, &keys.rotate),
+                Ready::Activation(it) => it.apply(&value, encoder, keys.products()?),
+            })
+        })?;
         if self.residue { self.covered(&value, rng) } else { Ok(value) }
     }
 
@@ -109,10 +91,11 @@ impl Program {
         let room = product.min(2_f64.powi(61)) / value.scale();
         let size = room / 2.0 * (self.context().degree() as f64).sqrt() / 16.0;
         let mut number = || (rng.next_u64() >> 11) as f64 / 2_f64.powi(52) - 1.0;
-        let mut slots: Vec<f64> = (0..self.encoder.slots()).map(|_| size * number()).collect();
-        for slot in &self.terms.outputs {
+        let mut slots: Vec<f64> =
+            (0..self.steps.encoder.slots()).map(|_| size * number()).collect();
+        for slot in &self.steps.terms.outputs {
             slots[*slot as usize] = 0.0;
         }
-        value.clone().add_plain(&self.encoder.encode_at(&slots, value.scale(), moduli)?)
+        value.clone().add_plain(&self.steps.encoder.encode_at(&slots, value.scale(), moduli)?)
     }
 }

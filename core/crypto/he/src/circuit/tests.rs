@@ -1,9 +1,12 @@
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::*;
-use crate::{Encoder, SecretKey};
+use crate::{Ciphertext, Encoder, SecretKey, Threads};
 use nexus_types::Canonical;
 
 fn numbers(rng: &mut ChaCha12Rng, count: usize, size: f64) -> Vec<f64> {
@@ -178,5 +181,44 @@ proptest! {
         {
             prop_assert!(context.degree() <= 32_768 && terms.outputs.len() <= context.degree());
         }
+    }
+}
+
+#[test]
+fn threads_change_no_bit_of_an_answer() {
+    let rng = &mut ChaCha12Rng::seed_from_u64(21);
+    let cubic = polynomial(&[0.1, 0.9, 0.0, -0.2]);
+    let stages = vec![layer(rng, 8, 20), cubic, layer(rng, 3, 8)];
+    let words = |answer: &Ciphertext| answer.polynomials().to_vec();
+    let threads = |count| Arc::new(Threads::new(NonZeroUsize::new(count).unwrap()).unwrap());
+
+    let program = Plan::new(&stages, &Limits::default()).unwrap().prepare().unwrap();
+    let secret = SecretKey::generate(program.context(), rng);
+    let (terms, encoder) = (program.terms().clone(), Encoder::new(program.context()).unwrap());
+    let keys = terms.keys(&secret, rng).unwrap();
+    let plain = terms.pack(&encoder, &numbers(rng, 20, 1.0)).unwrap();
+    let question = secret.encrypt(&plain, rng).unwrap();
+    let on = |program: &Program| {
+        let covering = &mut ChaCha12Rng::seed_from_u64(22);
+        words(&program.run(&question, &keys, covering).unwrap())
+    };
+    let alone = on(&program);
+    for count in 2..=3 {
+        assert!(on(&program.clone().on(threads(count))) == alone, "{count} threads");
+    }
+
+    let program = BatchPlan::new(&stages, &Limits::default()).unwrap().prepare().unwrap();
+    let secret = SecretKey::generate(program.context(), rng);
+    let (terms, encoder) = (program.terms().clone(), Encoder::new(program.context()).unwrap());
+    let keys = terms.keys(&secret, rng).unwrap();
+    let plains = terms.pack_columns(&encoder, &[vec![0.5; 20], vec![-0.25; 20]]).unwrap();
+    let questions: Vec<_> =
+        plains.iter().map(|plain| secret.encrypt(plain, rng).unwrap()).collect();
+    let on = |program: &BatchProgram| -> Vec<_> {
+        program.run(questions.clone(), &keys).unwrap().iter().map(words).collect()
+    };
+    let alone = on(&program);
+    for count in 2..=3 {
+        assert!(on(&program.clone().on(threads(count))) == alone, "{count} threads at once");
     }
 }

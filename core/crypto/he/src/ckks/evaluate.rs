@@ -3,7 +3,7 @@
 use nexus_field::rns::Modulus;
 
 use crate::keys::{GaloisKeys, RelinearisationKey};
-use crate::{Ciphertext, HeError, Plaintext};
+use crate::{Ciphertext, HeError, Plaintext, threads};
 
 /// Whether two scales are one, up to the rounding of a double: as SEAL has it.
 pub(super) fn close(ours: f64, theirs: f64) -> Result<(), HeError> {
@@ -176,11 +176,11 @@ impl Ciphertext {
     pub fn rescale(mut self) -> Result<Self, HeError> {
         let left = self.moduli.checked_sub(1).filter(|left| *left > 0).ok_or(HeError::Exhausted)?;
         let words = left * self.context.degree();
-        for polynomial in &mut self.polynomials {
+        threads::each(self.polynomials.iter_mut(), |polynomial| {
             let (kept, last) = polynomial.split_at_mut(words);
             self.context.divide(kept, last, left);
             polynomial.truncate(words);
-        }
+        });
         self.scale /= self.context.modulus(left).value() as f64;
         self.moduli = left;
         Ok(self)

@@ -6,7 +6,7 @@ use nexus_field::rns::Modulus;
 use crate::context::Context;
 use crate::keys::{GaloisKeys, SwitchingKey};
 use crate::switch::Residues;
-use crate::{Ciphertext, HeError, Plaintext};
+use crate::{Ciphertext, HeError, Plaintext, threads};
 
 /// The digits of a polynomial for all moduli and the one for keys.
 struct Digits {
@@ -22,7 +22,7 @@ impl Digits {
             residues.digits(target, &mut digits);
             digits
         };
-        Self { targets: (0..moduli).chain([special]).map(digits).collect() }
+        Self { targets: threads::map((0..moduli).chain([special]), digits) }
     }
 
     /// What the polynomial, after X → X^element, contributes under s.
@@ -59,7 +59,7 @@ impl Ciphertext {
             context.each(&mut sum, &moved, Modulus::add_assign);
             Ok(Self::new(&self.context, vec![sum, other], self.moduli, self.scale))
         };
-        steps.iter().map(rotated).collect()
+        threads::map(steps.iter(), rotated).into_iter().collect()
     }
 
     /// Σ cᵢ pᵢ, number by number, with nothing rounded between.
@@ -87,14 +87,14 @@ impl Ciphertext {
         let context = &*first.context;
         let polynomial = |at: usize| {
             let mut sum = vec![0; first.moduli * context.degree()];
-            for (limb, (transform, sum)) in context.limbs(&mut sum).enumerate() {
+            threads::each(context.limbs(&mut sum).enumerate(), |(limb, (transform, sum))| {
                 let words = limb * context.degree()..(limb + 1) * context.degree();
                 let pair = |(term, by): &(&'a Self, &'a Plaintext)| {
                     (&term.polynomials[at][words.clone()], &by.words[words.clone()])
                 };
                 let pairs: Vec<_> = terms.iter().map(pair).collect();
                 transform.modulus().inner_product(sum, &pairs);
-            }
+            });
             sum
         };
         let polynomials = (0..first.size()).map(polynomial).collect();

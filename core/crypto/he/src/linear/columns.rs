@@ -1,7 +1,7 @@
 //! A matrix on many vectors at once: a ciphertext for each coordinate, a slot for each vector.
 
 use super::Matrix;
-use crate::{Ciphertext, Encoder, HeError};
+use crate::{Ciphertext, Encoder, HeError, threads};
 
 /// Words of each ciphertext that all rows are summed over before the next: what a cache holds of a
 /// thousand ciphertexts.
@@ -78,10 +78,24 @@ impl ColumnMap {
         let degree = context.degree();
         let empty = || Ciphertext::new(context, vec![vec![0; moduli * degree]; 2], moduli, scale);
         let mut sums: Vec<_> = self.bias.iter().map(|_| empty()).collect();
-        for limb in 0..moduli {
+        let rows = threads::share(sums.len());
+        let parts = sums.chunks_mut(rows).zip(self.weights.chunks(rows * self.columns));
+        threads::each(parts, |(sums, weights)| self.add_up(vectors, sums, weights));
+        let finished = |(sum, bias): (Ciphertext, &f64)| {
+            let sum = sum.opaque()?.rescale()?;
+            let bias = self.encoder.constant(*bias, sum.scale, sum.moduli)?;
+            sum.add_plain(&bias)
+        };
+        threads::map(sums.into_iter().zip(&self.bias), finished).into_iter().collect()
+    }
+
+    /// Adds rows of the matrix times the vectors to `sums`, one ciphertext for each row.
+    fn add_up(&self, vectors: &[Ciphertext], sums: &mut [Ciphertext], weights: &[i64]) {
+        let (context, degree) = (self.encoder.context(), self.encoder.context().degree());
+        for limb in 0..sums.first().map_or(0, |sum| sum.moduli) {
             let modulus = context.modulus(limb);
             let residues: Vec<u64> =
-                self.weights.iter().map(|weight| modulus.reduce_signed(*weight)).collect();
+                weights.iter().map(|weight| modulus.reduce_signed(*weight)).collect();
             for from in (limb * degree..(limb + 1) * degree).step_by(BLOCK) {
                 let block = from..(from + BLOCK).min((limb + 1) * degree);
                 for half in 0..2 {
@@ -96,12 +110,6 @@ impl ColumnMap {
                 }
             }
         }
-        let finished = |(sum, bias): (Ciphertext, &f64)| {
-            let sum = sum.opaque()?.rescale()?;
-            let bias = self.encoder.constant(*bias, sum.scale, sum.moduli)?;
-            sum.add_plain(&bias)
-        };
-        sums.into_iter().zip(&self.bias).map(finished).collect()
     }
 
     /// The first of the vectors, which is like all others.
