@@ -174,6 +174,7 @@
 
 mod baseline;
 mod batch;
+pub mod encrypted;
 mod error;
 mod evaluate;
 mod local;

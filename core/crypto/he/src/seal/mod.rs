@@ -49,6 +49,7 @@ mod frame;
 mod inflate;
 mod keys;
 mod level;
+mod messages;
 mod parameters;
 mod plaintext;
 mod seed;
