@@ -6,6 +6,7 @@
 //! has no place in JSON and is `null` too, see [`finite`].
 
 mod absence;
+mod encrypted;
 mod figures;
 mod privacy;
 mod secure;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::job::Suite;
 
 pub(crate) use absence::name_list;
+pub use encrypted::EncryptedTraining;
 pub(crate) use figures::{bytes, clean, clip, count, number, percent, plural, seconds};
 pub use privacy::Privacy;
 pub(crate) use secure::member_list;
@@ -79,6 +81,9 @@ pub struct Summary {
     pub secure_sum: Option<SecureSum>,
     /// What is promised about rows; `null`: no noise protects the model or the updates.
     pub privacy: Option<Privacy>,
+    /// Training on rows that whoever computed did not see; `null` where owners trained by themselves.
+    #[serde(default)]
+    pub encrypted_training: Option<EncryptedTraining>,
     /// Which parties were played by this machine.
     pub simulated: Simulated,
     /// The file of faults that were injected on purpose, if any.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use nexus_types::limits::{MAX_OWNERS, MAX_ROUNDS};
 
-use super::{JobFile, JobProblem, ModelKind, OptimiserName};
+use super::{JobFile, JobProblem, ModelKind, OptimiserName, TrainingMode};
+use nexus_learning::Schedule;
 use nexus_learning::split::Split;
 
 impl JobFile {
@@ -18,6 +19,7 @@ impl JobFile {
         self.check_split()?;
         self.check_model()?;
         self.check_training()?;
+        self.check_mode()?;
         self.check_aggregation()?;
         self.check_privacy()?;
         self.check_audit()
@@ -142,6 +144,51 @@ impl JobFile {
             );
         }
         Ok(())
+    }
+
+    /// What encrypted training has no form for.
+    fn check_mode(&self) -> Result<(), JobProblem> {
+        let (training, model) = (&self.job.training, &self.job.model);
+        if training.mode == TrainingMode::Local {
+            let set = training.sigmoid_range.is_some();
+            let only = "`sigmoid_range` is for `mode = \"encrypted\"`";
+            return if set { self.refuse(&["training", "sigmoid_range"], only) } else { Ok(()) };
+        }
+        let strategy = training.strategy.0;
+        let problems: [(bool, &[&str], &str); 6] = [
+            (
+                model.kind != Some(ModelKind::Logistic),
+                &["model", "kind"],
+                "a `logistic` model is what can be trained on encrypted rows",
+            ),
+            (
+                self.job.privacy.is_some(),
+                &["privacy"],
+                "the gradient of each row is clipped before noise is added, and nobody sees one here",
+            ),
+            (
+                training.optimiser != OptimiserName::Sgd,
+                &["training", "optimiser"],
+                "`sgd`, with Nesterov's momentum, is what encrypted training has",
+            ),
+            (
+                strategy.has_control() || strategy.proximal() > 0.0,
+                &["training", "strategy"],
+                "this strategy changes each gradient, which encrypted training cannot",
+            ),
+            (
+                training.schedule.0 != Schedule::Constant,
+                &["training", "schedule"],
+                "encrypted training has one learning rate",
+            ),
+            (
+                training.local_epochs.is_some(),
+                &["training", "local_epochs"],
+                "each step of encrypted training is over all rows: set `local_steps`",
+            ),
+        ];
+        let found = problems.into_iter().find(|(wrong, ..)| *wrong);
+        found.map_or(Ok(()), |(_, key, message)| self.refuse(key, message))
     }
 
     fn check_training(&self) -> Result<(), JobProblem> {

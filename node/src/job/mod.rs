@@ -226,6 +226,13 @@ impl ModelSection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainingSection {
+    /// Whether owners train by themselves or have it done on encrypted rows.
+    #[serde(skip_serializing_if = "TrainingMode::is_local")]
+    pub mode: TrainingMode,
+    /// With `mode = "encrypted"`: the largest product of a row and the weights that the polynomial sigmoid
+    /// is made for; 8 if not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sigmoid_range: Option<f64>,
     /// Number of rounds.
     pub rounds: u32,
     /// How the coordinator turns updates into the next model: `fedavg`, `fedprox`, `fedavgm`,
@@ -262,6 +269,25 @@ pub struct TrainingSection {
     pub weighting: Weighting,
 }
 
+/// Who takes an owner's steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainingMode {
+    /// The owner itself.
+    #[default]
+    Local,
+    /// A machine that sees ciphertexts: for a `logistic` model, `local_steps` steps a round over all
+    /// rows, with Nesterov's `momentum`.
+    Encrypted,
+}
+
+impl TrainingMode {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    const fn is_local(&self) -> bool {
+        matches!(self, Self::Local)
+    }
+}
+
 /// The optimiser of an owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -276,6 +302,8 @@ pub enum OptimiserName {
 impl Default for TrainingSection {
     fn default() -> Self {
         Self {
+            mode: TrainingMode::Local,
+            sigmoid_range: None,
             rounds: 5,
             strategy: Choice(Strategy::FedAvg),
             local_epochs: None,

@@ -8,6 +8,7 @@ use nexus_training::RoundRecord;
 use nexus_types::OwnerId;
 
 use super::baseline::Baselines;
+use super::encrypted::Outsourced;
 use super::odometer::Odometer;
 use super::owners::Owners;
 use super::{Outcome, Run, protection, usage};
@@ -116,6 +117,7 @@ pub(super) fn summary(
         aggregation_note: SecureSum::note(sums.as_ref()),
         secure_sum: sums,
         privacy: privacy.transpose()?,
+        encrypted_training: run.owners.outsourced().map(Outsourced::summary),
         simulated: Simulated::one_process(section.suite),
         faults: run.request.faults_file.clone(),
         warnings: outcome.warnings.clone(),

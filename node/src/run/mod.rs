@@ -8,6 +8,7 @@ pub mod audit;
 mod baseline;
 mod budgets;
 mod document;
+mod encrypted;
 pub mod folder;
 mod model;
 mod odometer;

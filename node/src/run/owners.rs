@@ -22,6 +22,7 @@ use nexus_training::{LocalResult, LocalTask, PrivacyTerms, TrainingError};
 use nexus_types::{Digest, OwnerId, Round, Seed};
 
 use super::budgets::Budgets;
+use super::encrypted::Outsourced;
 use super::model::Model;
 use super::plan::{local_config, small};
 use crate::error::NodeError;
@@ -73,6 +74,8 @@ pub(super) struct Owners {
     local: LocalConfig,
     labels: Vec<Arc<Label>>,
     private: OnceLock<Private>,
+    /// Who takes the owners' steps for them, if somebody does.
+    outsourced: Option<Outsourced>,
     fingerprint: Digest,
     seed: Seed,
 }
@@ -96,6 +99,7 @@ impl Owners {
         let label = |name: &String| own_label(job, name).map(Arc::new);
         Ok(Self {
             labels: names.iter().map(label).collect::<Result<_, _>>()?,
+            outsourced: Outsourced::of(job, names.len())?,
             names,
             described,
             source,
@@ -196,6 +200,11 @@ impl Owners {
         Ok(())
     }
 
+    /// Who takes their steps for them.
+    pub(super) const fn outsourced(&self) -> Option<&Outsourced> {
+        self.outsourced.as_ref()
+    }
+
     /// The budgets, to be settled.
     pub(super) fn budgets(&self) -> Option<Budgets> {
         self.private.get()?.budgets.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -273,6 +282,10 @@ impl Workload for Owners {
 
     fn train(&self, owner: OwnerId, task: &LocalTask) -> Result<Trained, String> {
         self.prepare(&task.summary).map_err(|error| error.to_string())?;
+        if let Some(outsourced) = &self.outsourced {
+            let (network, data) = (self.model.network(), &self.sets()[owner.index()].train);
+            return outsourced.update(owner, task, network, data).map(Trained::Update);
+        }
         let trained = match self.private.get() {
             Some(private) => self.clipped(private, owner, task).map(Trained::Clipped),
             None => self.update(owner, task).map(Trained::Update),
@@ -289,7 +302,9 @@ impl Workload for Owners {
     }
 
     fn duration(&self, owner: OwnerId) -> Duration {
-        let rows = match self.local.length {
+        let passes = self.outsourced.as_ref().map(Outsourced::steps);
+        let length = passes.map_or(self.local.length, Length::Epochs);
+        let rows = match length {
             Length::Epochs(epochs) => self.train_rows(owner).saturating_mul(epochs as usize),
             Length::Steps(steps) => self.local.batch_size.saturating_mul(steps as usize),
         };

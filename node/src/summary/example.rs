@@ -41,6 +41,7 @@ pub(crate) fn quiet(names: &[String], rounds: u32) -> Summary {
         aggregation_note: SecureSum::note(None),
         secure_sum: None,
         privacy: None,
+        encrypted_training: None,
         simulated: Simulated::one_process(Suite::Clear),
         faults: None,
         warnings: Vec::new(),

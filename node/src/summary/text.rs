@@ -173,6 +173,10 @@ impl Summary {
             if any { Meaning::Warning } else { Meaning::Plain },
             &clean(&simulated.note),
         );
+        if let Some(encrypted) = &self.encrypted_training {
+            page.line("encrypted rows", Meaning::Good, &encrypted.line());
+            page.line("  who sees", Meaning::Plain, &clean(&encrypted.note));
+        }
         self.secure_sums(page);
         self.promise(page);
         for warning in &self.warnings {

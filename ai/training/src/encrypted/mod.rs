@@ -27,6 +27,10 @@
 //!
 //! Four moduli are used up by a step, and log₂ of the slots rotations for ciphertexts together, and some.
 //!
+//! Outside of [−R, R] the cubic is no sigmoid, and weights that lead there run away. So the owner
+//! shortens rows that are longer than others ([`Owner::new`]), and looks at its own rows after every
+//! exchange ([`EncryptedError::Range`]); `weight_decay` keeps weights small.
+//!
 //! # Threat model
 //!
 //! The worker may be curious. It sees numbers of rows and columns, rates, and times. It may compute

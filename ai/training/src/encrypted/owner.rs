@@ -29,8 +29,8 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// The owner of `rows`, one after the other, and of a label for each. `rng` must be the operating
-    /// system's.
+    /// The owner of `rows`, one after the other, and of a label for each. Rows longer than the root of
+    /// their width are made that short, for training. `rng` must be the operating system's.
     ///
     /// # Errors
     /// [`EncryptedError`] unless they are as many as the terms say, and finite.
@@ -47,7 +47,8 @@ impl Owner {
         let mut all = Zeroizing::new(Vec::with_capacity(count * (width + 1)));
         for (row, label) in rows.chunks_exact(width).zip(labels) {
             let sign = if *label { 1.0 } else { -1.0 } / terms.settings.range;
-            all.extend(row.iter().map(|value| sign * f64::from(*value)).chain([sign]));
+            let by = sign * shortened(row);
+            all.extend(row.iter().map(|value| by * f64::from(*value)).chain([sign]));
         }
         if let Some(got) = all.iter().find(|value| !value.is_finite()) {
             return Err(EncryptedError::Number { what: "a row", got: *got });
@@ -161,6 +162,13 @@ impl Owner {
         }
         Ok(())
     }
+}
+
+/// What a row is multiplied by: those longer than the root of their width, the length of a standardised
+/// row, are made as short. Otherwise the few that are many times as long leave the sigmoid's range first.
+fn shortened(row: &[f32]) -> f64 {
+    let norm = row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    ((row.len() as f64).sqrt() / norm).min(1.0)
 }
 
 fn fits(what: &'static str, got: usize, expected: usize) -> Result<(), EncryptedError> {

@@ -50,7 +50,7 @@ impl Worker {
         let rows = Ciphertext::read_all(rows, layout.parts, (&wire, &context), check)?;
         let [c0, c1, c3] = sigmoid(terms.settings.range)?;
         let first = rows.first().cloned().ok_or(HeError::Transparent)?;
-        let sum = rows.iter().skip(1).try_fold(first, |sum, part| sum.plus(part))?;
+        let sum = rows.iter().skip(1).try_fold(first, Ciphertext::plus)?;
         let times = |it: Ciphertext, by: f64| times(&encoder, it, by, terms.scale);
         let pair = |it: Ciphertext| Ok([it.clone(), times(it, c3)?]);
         Ok(Self {
