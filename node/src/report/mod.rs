@@ -347,6 +347,13 @@ fn trust(page: &mut Markup, summary: &Summary) {
             summary.secure_sum.as_ref().map_or_else(|| "in clear".to_owned(), SecureSum::line),
         ),
         (
+            "Training",
+            summary.encrypted_training.as_ref().map_or_else(
+                || "by each owner itself".to_owned(),
+                |it| format!("on encrypted rows: {}", it.line()),
+            ),
+        ),
+        (
             "Privacy of rows",
             summary.privacy.as_ref().map_or_else(|| "none".to_owned(), Privacy::line),
         ),
@@ -359,6 +366,9 @@ fn trust(page: &mut Markup, summary: &Summary) {
         ),
     ];
     page.tag("p", &[], &simulated.note);
+    if let Some(encrypted) = &summary.encrypted_training {
+        page.tag("p", &[], &encrypted.note);
+    }
     page.tag("p", &[], &summary.aggregation_note);
     let rows = rows.iter().map(|(name, value)| vec![Cell::text(name), Cell::text(value)]);
     tables::table(page, "Parties and protections", &["What", "In this run"], rows);
@@ -366,9 +376,13 @@ fn trust(page: &mut Markup, summary: &Summary) {
 
 fn reproduce(page: &mut Markup, summary: &Summary, extra: &Extra<'_>) {
     page.tag("h2", &[], "Reproduce");
-    let promise = "With the same version and data, on the same kind of processor, this gives the \
-                   same model, byte for byte:";
-    page.tag("p", &[], promise);
+    let noisy = summary.privacy.is_some() || summary.encrypted_training.is_some();
+    let how = if noisy { "but for noise that follows from no seed" } else { "byte for byte" };
+    let promise = format!(
+        "With the same version and data, on the same kind of processor, this gives the same model, \
+         {how}:"
+    );
+    page.tag("p", &[], &promise);
     page.tag("pre", &[], clean(extra.command));
     let mut rows = vec![
         ("Seed", summary.seed.to_string()),

@@ -33,8 +33,8 @@ pub struct EncryptedTraining {
 
 impl EncryptedTraining {
     /// Of a run in which owners and workers were one process.
-    pub const NOTE: &str = "The worker computed on ciphertexts and had no key. It was this process, \
-        which had the rows, too: on a network it is another machine.";
+    pub const NOTE: &str = "Rows went to a worker encrypted, under a key that it does not have. The \
+        worker was this process, which had the key, too: on a network it is another machine.";
 
     /// The figures in a line.
     pub(crate) fn line(&self) -> String {

@@ -124,7 +124,7 @@ impl SecureSum {
     pub fn note(sums: Option<&Self>) -> String {
         let Some(sums) = sums else {
             return "The coordinator sees each owner's update, and an update can reveal rows of the \
-                    owner's data. Rows themselves never leave an owner."
+                    owner's data. No row leaves its owner in the clear."
                 .to_owned();
         };
         let how = match (&sums.committee, &sums.assumed) {
@@ -141,7 +141,7 @@ impl SecureSum {
         };
         format!(
             "Nobody sees a single owner's update: {how} Sums for standardisation, where there are any, are masked in \
-             the same way. Rows themselves never leave an owner."
+             the same way. No row leaves its owner in the clear."
         )
     }
 

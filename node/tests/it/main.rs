@@ -10,6 +10,7 @@ mod infer;
 mod jobs;
 mod killed;
 mod nexus;
+mod outsourced;
 mod private;
 mod resume;
 mod simulator;
