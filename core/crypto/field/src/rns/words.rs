@@ -132,7 +132,7 @@ impl Modulus {
         let count = lengths.min().unwrap_or(usize::MAX).min(out.len());
         let out = &mut out[..count];
         #[cfg(target_arch = "x86_64")]
-        if self.bits() <= float::MAX_BITS && kernel >= Kernel::Ifma {
+        if self.bits() <= avx512::MAX_BITS && kernel >= Kernel::Ifma {
             return avx512::inner_product(self, out, terms);
         }
         let _ = kernel;
@@ -152,7 +152,9 @@ impl Modulus {
         let count = lengths.min().unwrap_or(usize::MAX).min(out.len());
         let out = &mut out[..count];
         #[cfg(target_arch = "x86_64")]
-        if self.bits().max(bits) <= float::MAX_BITS && kernel >= Kernel::Ifma {
+        // Words of a prime of 51 bits and more may be longer than it is.
+        let most = if self.bits() > float::MAX_BITS { MAX_BITS } else { float::MAX_BITS };
+        if self.bits() <= avx512::MAX_BITS && bits <= most && kernel >= Kernel::Ifma {
             return avx512::weighted_sum(self, out, terms);
         }
         let _ = (kernel, bits);

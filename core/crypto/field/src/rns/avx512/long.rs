@@ -178,6 +178,14 @@ impl Ring<8> for Long {
     }
 }
 
+impl Long {
+    /// The sum of canonical words.
+    #[inline(always)]
+    pub(super) fn sum(self, a: Words, b: Words) -> Words {
+        a.add(b).once(self.value)
+    }
+}
+
 /// What products of canonical words are reduced by.
 #[derive(Clone, Copy)]
 struct Barrett {

@@ -1,15 +1,67 @@
-//! Sums of products, of words below 2^50, reduced once for eight.
+//! Sums of products, reduced once for many: primes below 2^50, and longer ones.
 
-use super::{Barrett, Modulus, Ring, Short, Words, portable};
+use super::long::Long;
+use super::{Barrett, Modulus, Ring, Short, Words, float, portable};
 use crate::rns::words::{Term, Weighted};
 
 /// Terms whose products are added before any is reduced: below 2^100 each, the upper parts of eight
 /// are below 2^51, and carries of the lower parts below 8.
 const TOGETHER: usize = 8;
 
+/// The same for words below 2^61 in two parts, of 52 and 9 bits: the middle gains less than 3·2^52 by each.
+const TOGETHER_LONG: usize = 1024;
+
 /// Σ aᵢ·bᵢ by lower and upper 52 bits, of `terms` pairs that `load` gives for a row.
 #[inline(always)]
 fn sums_of_products(
+    modulus: Modulus,
+    rows: &mut [[u64; 8]],
+    terms: usize,
+    load: impl Fn(usize, usize) -> [Words; 2],
+) {
+    if modulus.bits() > float::MAX_BITS {
+        long_sums(modulus, rows, terms, load);
+    } else {
+        short_sums(modulus, rows, terms, load);
+    }
+}
+
+/// For primes from 2^50 to 2^60. Three parts of 52 bits are low + m 2^52 + h 2^104; with what those powers
+/// are modulo q, that is below 2^52 + 4q + 4q, and so below 12q.
+#[inline(always)]
+fn long_sums(
+    modulus: Modulus,
+    rows: &mut [[u64; 8]],
+    terms: usize,
+    load: impl Fn(usize, usize) -> [Words; 2],
+) {
+    let q = Long::new(modulus, 0);
+    let [middle_by, high_by] = [52, 104]
+        .map(|bits| Long::splat(Long::constant(modulus, modulus.reduce_wide(1_u128 << bits))));
+    for start in (0..terms.max(1)).step_by(TOGETHER_LONG) {
+        for (at, row) in rows.iter_mut().enumerate() {
+            let [mut low, mut middle, mut high] = [Words::splat(0); 3];
+            for term in start..terms.min(start + TOGETHER_LONG) {
+                let [a, b] = load(term, at);
+                let [a_upper, b_upper] = [a.carry(), b.carry()];
+                low = low.mul_low(a, b);
+                middle = middle.add_high(a, b).mul_low(a, b_upper).mul_low(a_upper, b);
+                high = high.add_high(a, b_upper).add_high(a_upper, b).mul_low(a_upper, b_upper);
+            }
+            let middle = middle.add(low.carry());
+            let high = high.add(middle.carry());
+            let middle = Words::of(q.times(middle.low_bits().bits(), middle_by));
+            let high = Words::of(q.times(high.bits(), high_by));
+            let sum = Words::of(q.end(low.low_bits().add(middle).add(high).bits()));
+            let sum = if start > 0 { q.sum(sum, Words::load(row)) } else { sum };
+            sum.store(row);
+        }
+    }
+}
+
+/// For primes below 2^50.
+#[inline(always)]
+fn short_sums(
     modulus: Modulus,
     rows: &mut [[u64; 8]],
     terms: usize,

@@ -123,14 +123,16 @@ fn check(kernel: Kernel, q: Modulus, inputs: &Inputs) {
     let got = with(&|a| q.mul_add_with(kernel, a, b, c));
     let products = b.iter().zip(c).map(|(b, c)| q.mul(*b, *c));
     expect("mul_add", &got, products.zip(a).map(|(bc, a)| q.add(bc, *a)).collect());
-    for count in [0, 1, 2, 8, 9, 40] {
+    for count in [0, 1, 2, 8, 9, 40, 1025] {
         let terms: Vec<_> =
             [(&b[..], &c[..]), (a, b), (c, c)].into_iter().cycle().take(count).collect();
         let got = with(&|a| q.inner_product_with(kernel, a, &terms));
         let add = |sum, at| terms.iter().fold(sum, |sum, (x, y)| q.add(sum, q.mul(x[at], y[at])));
         expect("inner product", &got, (0..a.len()).map(|at| add(0, at)).collect());
     }
-    for (count, bits) in [(0, 50), (1, 50), (8, 49), (9, 50), (40, 50), (3, 51), (40, 61)] {
+    for (count, bits) in
+        [(0, 50), (1, 50), (8, 49), (9, 50), (40, 50), (3, 51), (40, 61), (1025, 61)]
+    {
         let words: Vec<u64> = any.iter().map(|word| word >> (64 - bits)).collect();
         let most = vec![u64::MAX >> (64 - bits); a.len()];
         let terms = [(&words[..], *by), (&most, q.value() - 1), (&most, *by)];
