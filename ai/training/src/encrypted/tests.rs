@@ -85,7 +85,9 @@ fn steps_are_those_in_the_clear() {
 fn weights_beyond_the_sigmoid_are_noticed() {
     let rng = &mut ChaCha12Rng::seed_from_u64(2);
     let (mut values, labels) = data(rng, 20, 3);
-    values.iter_mut().for_each(|value| *value *= 10.0);
+    for value in &mut values {
+        *value *= 10.0;
+    }
     let settings = Settings { learning_rate: 10.0, range: 2.0, ..Settings::default() };
     let outcome = trained((&values, &labels), &settings, 3, rng);
     assert!(matches!(outcome, Err(EncryptedError::Range { range: 2.0, .. })), "{outcome:?}");

@@ -73,9 +73,9 @@ impl BatchPlan {
                     let Builder { encoder, moduli, scales, .. } = &builder;
                     let map = ColumnMap::new(encoder, matrix, bias, *moduli, *scales)?;
                     let scale = map.scale();
-                    builder.linear(map, scale);
+                    builder.linear(map, scale)?;
                 }
-                Stage::Polynomial(polynomial) => builder.polynomial(polynomial),
+                Stage::Polynomial(polynomial) => builder.polynomial(polynomial)?,
             }
         }
         Ok(BatchProgram(builder.build(&self.terms)))

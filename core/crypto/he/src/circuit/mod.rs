@@ -1,19 +1,22 @@
 //! Affine maps and polynomials, one after the other, on one encrypted vector.
 //!
 //! [`Plan`] chooses degree, primes, scales and layouts; [`Terms`] is what its user is told;
-//! [`Program`] computes. [`BatchPlan`] and [`BatchProgram`] do the same for many vectors at once.
+//! [`Program`] computes. [`BatchPlan`] and [`BatchProgram`] do the same for many vectors at once;
+//! [`Outline`] is a circuit whose weights are encrypted, too.
 
 mod batch;
 mod cost;
 mod plan;
 mod program;
 mod ready;
+mod sealed;
 mod terms;
 
 pub use batch::{BatchPlan, BatchProgram};
 pub use cost::{Cost, Limits};
 pub use plan::{Plan, PlanError};
 pub use program::{EvaluationKeys, Program};
+pub use sealed::Outline;
 pub use terms::Terms;
 
 use crate::{HeError, Matrix, Polynomial};

@@ -79,7 +79,7 @@ pub struct Plan {
     pub(super) steps: Vec<Step>,
     /// Whether the answer has slots that the user must not see.
     pub(super) residue: bool,
-    cost: Cost,
+    pub(super) cost: Cost,
 }
 
 impl Step {

@@ -6,7 +6,7 @@ use nexus_types::CryptoRng;
 
 use super::Terms;
 use super::plan::{Plan, Step};
-use super::ready::{Builder, Ready, Steps};
+use super::ready::{Builder, Linear, Ready, Steps};
 use crate::{Ciphertext, Context, GaloisKeys, HeError, LinearMap, RelinearisationKey, Threads};
 
 /// The keys that a user gives to whoever computes.
@@ -21,7 +21,7 @@ pub struct EvaluationKeys {
 /// A circuit with its weights encoded. It can be shared between threads.
 #[derive(Clone, Debug)]
 pub struct Program {
-    steps: Steps<LinearMap>,
+    pub(super) steps: Steps<Linear>,
     pub(super) residue: bool,
 }
 
@@ -34,9 +34,9 @@ impl Program {
                     let Builder { encoder, moduli, scales, .. } = &builder;
                     let map = LinearMap::new(encoder, route, bias, *moduli, *scales)?;
                     let scale = map.scale();
-                    builder.linear(map, scale);
+                    builder.linear(Linear::Known(map), scale)?;
                 }
-                Step::Polynomial(polynomial) => builder.polynomial(polynomial),
+                Step::Polynomial(polynomial) => builder.polynomial(polynomial)?,
             }
         }
         Ok(Self { steps: builder.build(&plan.terms), residue: plan.residue })
@@ -74,7 +74,7 @@ impl Program {
         terms.check(input)?;
         let value = threads.run(|| {
             all.iter().try_fold(input.clone(), |value, step| match step {
-                Ready::Linear(map) => map.apply(&value, &keys.rotate),
+                Ready::Linear(map) => map.apply(&value, keys),
                 Ready::Activation(it) => it.apply(&value, encoder, keys.products()?),
             })
         })?;

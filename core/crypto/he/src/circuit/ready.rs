@@ -4,13 +4,43 @@ use std::sync::Arc;
 
 use super::plan::is_square;
 use super::{EvaluationKeys, Terms};
-use crate::{Ciphertext, Context, Encoder, HeError, Polynomial, RelinearisationKey, Threads};
+use crate::linear;
+use crate::{
+    Ciphertext, Context, Encoder, HeError, LinearMap, Polynomial, RelinearisationKey, Threads,
+};
 
 /// A step; `L` is an encoded matrix.
 #[derive(Clone, Debug)]
 pub(super) enum Ready<L> {
     Linear(L),
     Activation(Activation),
+}
+
+/// A matrix that whoever computes knows, or does not.
+#[derive(Clone, Debug)]
+pub(super) enum Linear {
+    Known(LinearMap),
+    Sealed(LinearMap<Ciphertext>),
+}
+
+impl Linear {
+    pub(super) fn apply(
+        &self,
+        value: &Ciphertext,
+        keys: &EvaluationKeys,
+    ) -> Result<Ciphertext, HeError> {
+        match self {
+            Self::Known(map) => map.apply(value, &keys.rotate),
+            Self::Sealed(map) => map.apply_sealed(value, &keys.rotate, keys.products()?),
+        }
+    }
+
+    pub(super) fn steps(&self) -> linear::Steps {
+        match self {
+            Self::Known(map) => map.steps(),
+            Self::Sealed(map) => map.steps(),
+        }
+    }
 }
 
 /// A function, number by number.
@@ -57,25 +87,32 @@ impl<L> Builder<L> {
         Ok(Self { encoder, moduli, scales: [terms.scale; 2], steps: Vec::new() })
     }
 
-    pub(super) fn linear(&mut self, map: L, scale: f64) {
-        self.moduli -= 1;
-        self.scales[0] = scale;
-        self.steps.push(Ready::Linear(map));
+    /// Moduli that are left when `depth` more are used up: one at least.
+    fn left(&self, depth: usize) -> Result<usize, HeError> {
+        self.moduli.checked_sub(depth).filter(|left| *left > 0).ok_or(HeError::Exhausted)
     }
 
-    pub(super) fn polynomial(&mut self, polynomial: &Polynomial) {
+    pub(super) fn linear(&mut self, map: L, scale: f64) -> Result<(), HeError> {
+        self.moduli = self.left(1)?;
+        self.scales[0] = scale;
+        self.steps.push(Ready::Linear(map));
+        Ok(())
+    }
+
+    pub(super) fn polynomial(&mut self, polynomial: &Polynomial) -> Result<(), HeError> {
         let [scale, aim] = self.scales;
         let activation = if is_square(polynomial) {
-            self.moduli -= 1;
+            self.moduli = self.left(1)?;
             self.scales[0] =
                 scale * scale / self.encoder.context().modulus(self.moduli).value() as f64;
             Activation::Square
         } else {
-            self.moduli -= polynomial.depth();
+            self.moduli = self.left(polynomial.depth())?;
             self.scales[0] = aim;
             Activation::Polynomial(polynomial.clone(), aim)
         };
         self.steps.push(Ready::Activation(activation));
+        Ok(())
     }
 
     pub(super) fn build(self, terms: &Terms) -> Steps<L> {

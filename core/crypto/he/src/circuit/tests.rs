@@ -222,3 +222,80 @@ fn threads_change_no_bit_of_an_answer() {
         assert!(on(&program.clone().on(threads(count))) == alone, "{count} threads at once");
     }
 }
+
+/// A sealed circuit, and all that is needed to ask it.
+struct Sealed {
+    outline: Outline,
+    weights: Vec<Ciphertext>,
+    secret: SecretKey,
+    encoder: Encoder,
+}
+
+fn sealed(stages: &[Stage], rng: &mut ChaCha12Rng) -> Sealed {
+    let limits = Limits::default();
+    let plan = Plan::new(stages, &limits).unwrap().sealed(&limits).unwrap();
+    let program = plan.prepare().unwrap();
+    let secret = SecretKey::generate(program.context(), rng);
+    let weights = program.weights(&secret, rng).unwrap();
+    let weights: Vec<_> = weights.iter().map(|it| it.ciphertext().clone()).collect();
+    let outline = Outline::decode(&program.outline().encode().unwrap()).unwrap();
+    assert_eq!(weights.len(), outline.ciphertexts());
+    Sealed { outline, weights, encoder: Encoder::new(program.context()).unwrap(), secret }
+}
+
+#[test]
+fn weights_may_be_encrypted_too() {
+    let rng = &mut ChaCha12Rng::seed_from_u64(31);
+    let square = polynomial(&[0.0, 0.0, 1.0]);
+    let cubic = polynomial(&[0.1, 0.9, 0.0, -0.2]);
+    let circuits = [
+        vec![layer(rng, 1, 30)],
+        vec![layer(rng, 24, 100), square, layer(rng, 10, 24)],
+        vec![layer(rng, 16, 20), cubic, layer(rng, 3, 16)],
+    ];
+    for (at, stages) in circuits.iter().enumerate() {
+        let Sealed { outline, weights, secret, encoder } = sealed(stages, rng);
+        let program = outline.program(weights).unwrap();
+        let terms = program.terms();
+        let keys = terms.keys(&secret, rng).unwrap();
+        let input = numbers(rng, terms.inputs as usize, 1.0);
+        let question = secret.encrypt(&terms.pack(&encoder, &input).unwrap(), rng).unwrap();
+        let answer = program.run(&question, &keys, rng).unwrap();
+        terms.check_answer(&answer).unwrap();
+        let slots = encoder.decode(&secret.decrypt(&answer).unwrap()).unwrap();
+        let pairs = terms.unpack(&slots).into_iter().zip(in_the_clear(stages, &input));
+        let got = pairs.map(|(got, expected)| (got - expected).abs()).fold(0.0, f64::max);
+        assert!(got < 2e-3, "circuit {at}: {got}");
+        // Without the key for products nothing is computed.
+        let keys = EvaluationKeys { relinearise: None, ..keys };
+        assert!(matches!(program.run(&question, &keys, rng), Err(HeError::NoKey { .. })));
+    }
+}
+
+#[test]
+fn outlines_and_weights_of_strangers_are_checked() {
+    let rng = &mut ChaCha12Rng::seed_from_u64(32);
+    let stages = vec![layer(rng, 4, 6), polynomial(&[0.0, 0.0, 1.0]), layer(rng, 2, 4)];
+    let Sealed { outline, weights, secret, .. } = sealed(&stages, rng);
+    assert!(outline.program(weights.clone()).is_ok());
+    assert!(outline.program(weights[1..].to_vec()).is_err());
+    // A weight of another level, one of another scale, one of another key's parameters.
+    let mut swapped = weights.clone();
+    let last = swapped.len() - 1;
+    swapped.swap(0, last);
+    assert!(matches!(outline.program(swapped), Err(HeError::Level { .. })));
+    let zero = Encoder::new(&outline.terms().context().unwrap()).unwrap();
+    let other = zero.encode(&[0.5], weights[0].scale() * 2.0).unwrap();
+    let mut scaled = weights.clone();
+    scaled[0] = secret.encrypt(&other, rng).unwrap();
+    assert!(matches!(outline.program(scaled), Err(HeError::Scale { .. })));
+    // What the bytes of an outline may be.
+    let bytes = outline.encode().unwrap();
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1 << (at % 8);
+        let Ok(other) = Outline::decode(&changed) else { continue };
+        // It may be another outline, and then takes what it says or refuses it.
+        let _ = other.check().and_then(|()| other.program(weights.clone()));
+    }
+}

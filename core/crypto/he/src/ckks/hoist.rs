@@ -67,7 +67,7 @@ impl Ciphertext {
     /// # Errors
     /// As [`Ciphertext::multiply_plain`] and [`Ciphertext::plus`]; [`HeError::Transparent`] without
     /// terms.
-    pub fn weighted_sum<'a>(terms: &[(&'a Self, &'a Plaintext)]) -> Result<Self, HeError> {
+    pub fn weighted_sum(terms: &[(&Self, &Plaintext)]) -> Result<Self, HeError> {
         let Some((first, by)) = terms.first() else {
             return Err(HeError::Transparent);
         };
@@ -89,10 +89,10 @@ impl Ciphertext {
             let mut sum = vec![0; first.moduli * context.degree()];
             threads::each(context.limbs(&mut sum).enumerate(), |(limb, (transform, sum))| {
                 let words = limb * context.degree()..(limb + 1) * context.degree();
-                let pair = |(term, by): &(&'a Self, &'a Plaintext)| {
+                let pairs = terms.iter().map(|(term, by)| {
                     (&term.polynomials[at][words.clone()], &by.words[words.clone()])
-                };
-                let pairs: Vec<_> = terms.iter().map(pair).collect();
+                });
+                let pairs: Vec<_> = pairs.collect();
                 transform.modulus().inner_product(sum, &pairs);
             });
             sum
@@ -100,5 +100,39 @@ impl Ciphertext {
         let polynomials = (0..first.size()).map(polynomial).collect();
         let sum = Self::new(&first.context, polynomials, first.moduli, scale);
         sum.opaque()
+    }
+
+    /// Σ aᵢ bᵢ, number by number, of three polynomials, with nothing reduced between.
+    ///
+    /// # Errors
+    /// As [`Ciphertext::multiply`] and [`Ciphertext::plus`]; [`HeError::Transparent`] without terms.
+    pub fn sum_of_products(terms: &[(&Self, &Self)]) -> Result<Self, HeError> {
+        let Some((first, by)) = terms.first() else {
+            return Err(HeError::Transparent);
+        };
+        let scale = first.scaled(by.scale)?;
+        let mut pairs = Vec::with_capacity(terms.len());
+        for (a, b) in terms {
+            first.fits(a)?;
+            first.fits(b)?;
+            super::evaluate::close(scale, a.scale * b.scale)?;
+            pairs.push((a.pair("a product")?, b.pair("a product")?));
+        }
+        let context = &*first.context;
+        // Which polynomials of both meet in each of the product.
+        let meet: [&[(usize, usize)]; 3] = [&[(0, 0)], &[(0, 1), (1, 0)], &[(1, 1)]];
+        let polynomial = |meet: &[(usize, usize)]| {
+            let mut sum = vec![0; first.moduli * context.degree()];
+            threads::each(context.limbs(&mut sum).enumerate(), |(limb, (transform, sum))| {
+                let words = limb * context.degree()..(limb + 1) * context.degree();
+                let pairs = pairs.iter().flat_map(|(a, b)| {
+                    meet.iter().map(|(i, j)| (&a[*i][words.clone()], &b[*j][words.clone()]))
+                });
+                transform.modulus().inner_product(sum, &pairs.collect::<Vec<_>>());
+            });
+            sum
+        };
+        let polynomials = meet.into_iter().map(polynomial).collect();
+        Self::new(&first.context, polynomials, first.moduli, scale).opaque()
     }
 }

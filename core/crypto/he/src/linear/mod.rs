@@ -8,6 +8,7 @@ mod route;
 pub use columns::ColumnMap;
 pub use layout::Layout;
 pub use map::LinearMap;
+pub(crate) use map::{Steps, scales};
 pub use route::{Route, RouteCost};
 
 use crate::HeError;
