@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use nexus_he::circuit::Program;
 use nexus_he::seal::{self, Encoding, Mode, Version};
 use nexus_he::{Ciphertext, Context, Encoder, HeError, SecretKey};
 use nexus_types::CryptoRng;
 
+#[cfg(doc)]
+use crate::Server;
 use crate::{Description, InferenceError, Prediction};
 
 /// The holder of a secret key. The key never leaves it, and neither does what it decrypts: CKKS noise
@@ -47,11 +50,23 @@ impl Client {
     /// [`InferenceError::He`], [`InferenceError::Seal`].
     pub fn keys(&self, rng: &mut dyn CryptoRng) -> Result<Vec<u8>, InferenceError> {
         let keys = self.description.terms.keys(&self.secret, rng)?;
+        Ok(keys.to_bytes(&self.wire, ENCODING)?)
+    }
+
+    /// The weights of a model that is this client's own, encrypted, for [`Server::sealed`]: SEAL's
+    /// `Ciphertext`, seeded, one after the other.
+    ///
+    /// # Errors
+    /// [`InferenceError::He`] if the program is of other parameters.
+    pub fn weights(
+        &self,
+        program: &Program,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Vec<u8>, InferenceError> {
         let mut bytes = Vec::new();
-        if let Some(key) = &keys.relinearise {
-            bytes = key.to_seal(&self.wire).write(&self.wire, ENCODING)?;
+        for weight in program.weights(&self.secret, rng)? {
+            bytes.extend(weight.to_seal(&self.wire)?.write(&self.wire, ENCODING)?);
         }
-        bytes.extend(keys.rotate.to_seal(&self.wire).write(&self.wire, ENCODING)?);
         Ok(bytes)
     }
 
@@ -126,7 +141,7 @@ impl Client {
         let (terms, task) = (&self.description.terms, &self.description.task);
         let count = if terms.batch { terms.outputs.len() } else { 1 };
         let read = (&self.wire, &self.context);
-        let answers = read_all(answer, count, read, |it| terms.check_answer(it))?;
+        let answers = Ciphertext::read_all(answer, count, read, |it| terms.check_answer(it))?;
         let slots = answers.iter().map(|it| self.encoder.decode(&self.secret.decrypt(it)?));
         let slots = slots.collect::<Result<Vec<_>, HeError>>()?;
         if !terms.batch {
@@ -135,28 +150,4 @@ impl Client {
         let row = |row: usize| slots.iter().map(|slots| slots[row]).collect();
         (0..rows).map(|at| task.predict(row(at))).collect()
     }
-}
-
-/// So many ciphertexts, one after the other, and nothing behind them. Each is checked before the next is
-/// read: few bytes can be the largest that the format has.
-pub(crate) fn read_all(
-    mut bytes: &[u8],
-    count: usize,
-    (wire, context): (&seal::Context, &Arc<Context>),
-    check: impl Fn(&Ciphertext) -> Result<(), HeError>,
-) -> Result<Vec<Ciphertext>, InferenceError> {
-    let mut all = Vec::new();
-    for at in 1..=count {
-        let object = if at == count {
-            seal::Ciphertext::read(bytes, wire)?
-        } else {
-            let (object, rest) = seal::Ciphertext::read_first(bytes, wire)?;
-            bytes = rest;
-            object
-        };
-        let read = Ciphertext::from_seal(context, object)?;
-        check(&read)?;
-        all.push(read);
-    }
-    Ok(all)
 }

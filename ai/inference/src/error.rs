@@ -94,12 +94,6 @@ pub enum InferenceError {
         /// The most.
         limit: usize,
     },
-    /// A key is missing.
-    #[error("there is no key for a rotation by {step}")]
-    MissingKey {
-        /// The rotation.
-        step: i32,
-    },
     /// The answer has another form than the model's task.
     #[error("an answer of {got} numbers; the model's task has {needed}")]
     Outputs {

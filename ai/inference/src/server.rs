@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nexus_he::circuit::{BatchPlan, BatchProgram, Cost, EvaluationKeys, Plan, Program, Terms};
+use nexus_he::circuit::{
+    BatchPlan, BatchProgram, Cost, EvaluationKeys, Outline, Plan, Program, Terms,
+};
 use nexus_he::seal::{self, Limits};
-use nexus_he::{Ciphertext, Context, GaloisKeys, HeError, RelinearisationKey, Threads};
-use nexus_types::{CryptoRng, Digest, ModelHash};
+use nexus_he::{Ciphertext, Context, HeError, Threads};
+use nexus_types::{Canonical, CryptoRng, Digest, ModelHash};
 
-use crate::client::{ENCODING, read_all};
+#[cfg(doc)]
+use crate::Client;
+use crate::client::ENCODING;
 use crate::{Description, InferenceError, Task};
 
 /// A model that answers encrypted questions. It can be shared between threads.
@@ -123,11 +127,40 @@ impl Server {
         Self::with(described, plan.cost(), users, || Ok(Computing::Batch(plan.prepare()?)))
     }
 
+    /// A server of a model that it does not see: a plan's outline, encoded, and the weights that the
+    /// owner's [`Client`] encrypted. It answers those who have that client's key.
+    ///
+    /// # Errors
+    /// [`InferenceError`] if outline or weights are none, or do not fit each other or the task.
+    pub fn sealed(
+        outline: &[u8],
+        weights: &[u8],
+        model: ModelHash,
+        task: Task,
+        users: usize,
+    ) -> Result<Self, InferenceError> {
+        let outline = Outline::decode(outline)?;
+        outline.check()?;
+        let terms = outline.terms().clone();
+        let context = terms.context()?;
+        let cost = Cost {
+            key_bytes: pair(&terms) * (terms.rotations.len() + 1) * terms.moduli.len(),
+            input_bytes: pair(&terms),
+            ..Cost::default()
+        };
+        Self::with((model, task, terms), &cost, users, || {
+            let wire = seal::Context::of(&context);
+            let count = outline.ciphertexts();
+            let weights = Ciphertext::read_all(weights, count, (&wire, &context), |_| Ok(()))?;
+            Ok(Computing::Row(outline.program(weights)?))
+        })
+    }
+
     fn with(
         (model, task, terms): (ModelHash, Task, Terms),
         cost: &Cost,
         users: usize,
-        prepare: impl FnOnce() -> Result<Computing, HeError>,
+        prepare: impl FnOnce() -> Result<Computing, InferenceError>,
     ) -> Result<Self, InferenceError> {
         let description = Description { model, task, terms };
         description.check()?;
@@ -186,24 +219,9 @@ impl Server {
             return Ok(id);
         }
         let (tables, terms) = (self.program.context(), &self.description.terms);
-        let (relinearise, bytes) = if terms.relinearise {
-            let (object, rest) = seal::RelinKeys::read_first(bytes, &self.wire)?;
-            (Some(RelinearisationKey::from_seal(tables, object)?), rest)
-        } else {
-            (None, bytes)
-        };
-        let mut object = seal::GaloisKeys::read(bytes, &self.wire)?;
-        // Seeds grow to twice their bytes, so what nobody asked for is left out before.
-        let mut asked = seal::GaloisKeys::default();
-        for step in &terms.rotations {
-            let element = u32::try_from(tables.rotation((*step).into())?).unwrap_or_default();
-            let key = object.keys.remove(&element);
-            let key = key.ok_or(InferenceError::MissingKey { step: *step })?;
-            asked.keys.insert(element, key);
-        }
-        drop(object);
-        let rotate = GaloisKeys::from_seal(tables, asked)?;
-        let keys = EvaluationKeys { relinearise, rotate };
+        let steps: Vec<i64> = terms.rotations.iter().map(|step| (*step).into()).collect();
+        let read = (&self.wire, tables);
+        let keys = EvaluationKeys::from_bytes(bytes, read, &steps, terms.relinearise)?;
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).put(id, keys);
         Ok(id)
     }
@@ -225,13 +243,18 @@ impl Server {
         let terms = &self.description.terms;
         let count = if terms.batch { terms.inputs as usize } else { 1 };
         let read = (&self.wire, self.program.context());
-        let inputs = read_all(question, count, read, |it| terms.check(it))?;
+        let inputs = Ciphertext::read_all(question, count, read, |it| terms.check(it))?;
         let mut bytes = Vec::new();
         for answer in self.program.run(inputs, &keys, rng)? {
             bytes.extend(answer.to_seal(&self.wire)?.write(&self.wire, ENCODING)?);
         }
         Ok(bytes)
     }
+}
+
+/// Bytes of two polynomials with all moduli.
+const fn pair(terms: &Terms) -> usize {
+    16 * terms.degree as usize * terms.moduli.len()
 }
 
 fn within(what: &'static str, bytes: &[u8], limit: usize) -> Result<(), InferenceError> {

@@ -205,3 +205,51 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_model_is_used_that_its_server_does_not_see() {
+    let mut rng = ChaCha12Rng::seed_from_u64(12);
+    let limits = Limits::default();
+    let spec = spec(&[10], vec![linear(6), LayerSpec::Tanh, linear(3)]);
+    let network = Network::<f64>::new(&spec).unwrap();
+    let weights = network.initial(&Seed::from_number(3));
+    let (compiled, _) = Compiled::calibrated(&network, &weights, &rows(2000, 4)).unwrap();
+    let program = compiled.plan(&limits).unwrap().sealed(&limits).unwrap().prepare().unwrap();
+    let (hash, task) = (network.hash(), classes(3));
+    let terms = program.terms().clone();
+    let description = Description { model: hash, task: task.clone(), terms };
+    let owner = Client::new(description, &mut rng).unwrap();
+    let outline = program.outline().encode().unwrap();
+    let sealed = owner.weights(&program, &mut rng).unwrap();
+    let server = Server::sealed(&outline, &sealed, hash, task.clone(), 1).unwrap();
+    assert_eq!(server.description(), owner.description());
+
+    let keys = server.register(&owner.keys(&mut rng).unwrap()).unwrap();
+    let row = rows(10, 6);
+    let question = owner.question(&row, &mut rng).unwrap();
+    let got = owner.prediction(&server.answer(keys, &question, &mut rng).unwrap()).unwrap();
+    let wide: Vec<f64> = row.iter().map(|value| f64::from(*value)).collect();
+    let clear = network.through(0..3, &weights, &wide, 1).unwrap();
+    for (got, clear) in got.outputs.iter().zip(clear) {
+        assert!((got - clear).abs() < 0.05, "{got} for {clear}");
+    }
+
+    // What the server was given has no weight in the clear: another key's answers are noise.
+    let other = Client::new(owner.description().clone(), &mut rng).unwrap();
+    let keys = server.register(&other.keys(&mut rng).unwrap()).unwrap();
+    let question = other.question(&row, &mut rng).unwrap();
+    let noise = other.prediction(&server.answer(keys, &question, &mut rng).unwrap());
+    let noise = noise.map_or(f64::INFINITY, |it| it.outputs[0].abs());
+    assert!(noise > 1.0, "{noise}");
+
+    // Parts of messages, and messages in each other's place.
+    for (outline, weights) in [
+        (&outline[1..], &sealed[..]),
+        (&outline[..], &sealed[1..]),
+        (&outline[..], &sealed[..sealed.len() - 1]),
+        (&sealed[..], &outline[..]),
+        (&outline[..], &question[..]),
+    ] {
+        assert!(Server::sealed(outline, weights, hash, task.clone(), 1).is_err());
+    }
+}

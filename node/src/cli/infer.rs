@@ -15,7 +15,7 @@ use super::Context;
 use crate::error::NodeError;
 use crate::inference::remote::Remote;
 use crate::inference::serve::serve as listen;
-use crate::inference::{Answering, Answers, ask};
+use crate::inference::{Answering, Answers, ask, ask_sealed};
 use crate::run::folder::{RunFolder, json as document};
 use crate::run::trained::{Trained, truth};
 
@@ -29,6 +29,9 @@ pub(super) struct InferArgs {
     /// Encrypt each row: whoever computes does not see it
     #[arg(long)]
     encrypted: bool,
+    /// Encrypt the model's weights, too: whoever computes sees neither rows nor model
+    #[arg(long, requires = "encrypted", conflicts_with = "server")]
+    seal_model: bool,
     /// Ask this server instead of computing here
     #[arg(long, value_name = "URL", requires = "encrypted")]
     server: Option<String>,
@@ -110,6 +113,12 @@ pub(super) fn infer(context: &Context, args: &InferArgs) -> Result<(), NodeError
     let clear = trained.as_ref().map(|it| in_the_clear(it, &rows)).transpose()?;
     let answers = match (&mut remote, &trained) {
         (Some(remote), _) => Some(ask(remote, rows.each())?),
+        (None, Some(trained)) if args.seal_model => Some(ask_sealed(
+            &trained.compiled()?.0.plan(&Limits::default())?,
+            (trained.network().hash(), trained.task()),
+            threads(context),
+            rows.each(),
+        )?),
         (None, Some(trained)) if args.encrypted => {
             let compiled = trained.compiled()?.0;
             let batch = match args.batch {
@@ -280,6 +289,7 @@ fn figures(
         "keys": answers.key_bytes,
         "question": answers.question_bytes,
         "answer": answers.answer_bytes,
+        "weights": answers.weight_bytes,
     });
     figures
 }
@@ -327,6 +337,9 @@ fn print(context: &Context, rows: &Rows, predictions: &[Prediction], figures: &V
         bytes["answer"],
         bytes["keys"],
     ));
+    if let Some(bytes) = bytes["weights"].as_u64() {
+        printer.note(format_args!("the model's weights were encrypted, too: {bytes} bytes, once"));
+    }
     if figures["one_process"] == json!(true) {
         printer
             .note("simulated: client and server were one process, which knew row, key and model");

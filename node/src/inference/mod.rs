@@ -3,8 +3,11 @@
 pub mod remote;
 pub mod serve;
 
-use nexus_inference::{Client, Description, Prediction, Server};
-use nexus_types::{CryptoRng, Digest, SystemClock};
+use std::num::NonZeroUsize;
+
+use nexus_he::circuit::{Limits, Plan};
+use nexus_inference::{Client, Description, InferenceError, Prediction, Server, Task};
+use nexus_types::{Canonical, CryptoRng, Digest, ModelHash, SystemClock};
 
 use crate::error::NodeError;
 use crate::random::SystemRng;
@@ -58,6 +61,8 @@ pub struct Answers {
     pub key_seconds: f64,
     /// Bytes of the keys.
     pub key_bytes: usize,
+    /// Bytes of the model's weights, where they were encrypted.
+    pub weight_bytes: Option<usize>,
     /// Bytes of the last question.
     pub question_bytes: usize,
     /// Bytes of the last answer.
@@ -92,9 +97,40 @@ pub fn ask<'a>(
     server: &mut dyn Answering,
     rows: impl Iterator<Item = &'a [f32]>,
 ) -> Result<Answers, NodeError> {
-    let (clock, mut random) = (SystemClock::default(), SystemRng::default());
-    let rng: &mut dyn CryptoRng = &mut random;
-    let client = Client::new(server.description()?, rng)?;
+    let clock = SystemClock::default();
+    let client = Client::new(server.description()?, &mut SystemRng::default())?;
+    ask_as(&client, server, &clock, rows)
+}
+
+/// The same of a server in this process that is given the weights of a model encrypted.
+///
+/// # Errors
+/// [`NodeError`] if the plan does not fit then, or as [`ask`].
+pub fn ask_sealed<'a>(
+    plan: &Plan,
+    (model, task): (ModelHash, &Task),
+    threads: NonZeroUsize,
+    rows: impl Iterator<Item = &'a [f32]>,
+) -> Result<Answers, NodeError> {
+    let (clock, rng) = (SystemClock::default(), &mut SystemRng::default());
+    let plan = plan.clone().sealed(&Limits::default()).map_err(InferenceError::from)?;
+    let program = plan.prepare().map_err(InferenceError::from)?;
+    let description = Description { model, task: task.clone(), terms: plan.terms().clone() };
+    let client = Client::new(description, rng)?;
+    let weights = client.weights(&program, rng)?;
+    let outline = program.outline().encode()?;
+    let server = Server::sealed(&outline, &weights, model, task.clone(), 1)?.on(threads)?;
+    let answers = ask_as(&client, &mut &server, &clock, rows)?;
+    Ok(Answers { weight_bytes: Some(weights.len()), ..answers })
+}
+
+fn ask_as<'a>(
+    client: &Client,
+    server: &mut dyn Answering,
+    clock: &SystemClock,
+    rows: impl Iterator<Item = &'a [f32]>,
+) -> Result<Answers, NodeError> {
+    let rng: &mut dyn CryptoRng = &mut SystemRng::default();
     let keys = client.keys(rng)?;
     let id = server.register(&keys)?;
     let mut answers = Answers {
