@@ -66,12 +66,14 @@
 mod client;
 mod compile;
 mod error;
+pub mod forest;
 mod server;
 mod task;
 
 pub use client::Client;
 pub use compile::{Activation, Approximation, Calibration, Compiled};
 pub use error::InferenceError;
+pub use forest::{Forest, ForestError, ForestOptions};
 pub use server::Server;
 pub use task::{Description, Prediction, Task};
 
