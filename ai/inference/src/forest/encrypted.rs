@@ -2,9 +2,10 @@
 
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nexus_types::CryptoRng;
+use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use tfhe::integer::prelude::{IntegerRadixCiphertext, ServerKeyDefaultCMux};
 use tfhe::integer::{self, BooleanBlock, RadixCiphertext};
 use tfhe::shortint::{self, Ciphertext};
@@ -101,9 +102,15 @@ impl ForestServer {
         let row = wire::read_row(question, self.forest.form.features.len())?;
         let walk = Walk { forest: &self.forest, key: &self.key };
         let above = walk.compare(&row);
-        let mut votes = Votes::new();
-        for tree in &self.forest.trees {
+        let walked = |tree| {
+            let mut votes = Votes::new();
             walk.below(tree, 0, None, &above, &mut votes);
+            votes
+        };
+        let each: Vec<Votes> = self.forest.trees.par_iter().map(walked).collect();
+        let mut votes = Votes::new();
+        for (class, of_tree) in each.into_iter().flatten() {
+            votes.entry(class).or_default().extend(of_tree);
         }
         let answer = walk.alike(walk.winner(votes), &row);
         wire::write_all(&answer, ("an answer", DIGIT_BYTES))
@@ -124,14 +131,16 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// The answers to all questions of all trees, each asked once.
     fn compare(&self, row: &[RadixCiphertext]) -> Above {
-        let mut above = Above::new();
-        for node in self.forest.trees.iter().flat_map(|tree| &tree.nodes) {
-            if let Node::Split { feature, above: limit, .. } = *node {
-                let answer = || self.key.scalar_gt_parallelized(&row[feature], limit);
-                above.entry((feature, limit)).or_insert_with(answer);
-            }
-        }
-        above
+        let questions = self.forest.trees.iter().flat_map(|tree| &tree.nodes);
+        let questions = questions.filter_map(|node| match *node {
+            Node::Split { feature, above, .. } => Some((feature, above)),
+            Node::Leaf { .. } => None,
+        });
+        let questions: BTreeSet<(usize, u8)> = questions.collect();
+        let compare = |(feature, limit): (usize, u8)| {
+            ((feature, limit), self.key.scalar_gt_parallelized(&row[feature], limit))
+        };
+        questions.into_par_iter().map(compare).collect()
     }
 
     /// Walks all paths below a node: at each leaf stands whether it was reached, which is a vote.
@@ -147,7 +156,7 @@ impl Walk<'_> {
             Node::Leaf { class } => {
                 let sure = || self.key.create_trivial_boolean_block(true);
                 let vote = reached.unwrap_or_else(sure);
-                let vote = vote.into_radix(digits(self.forest.trees.len()), &self.key);
+                let vote = vote.into_radix(digits(self.forest.trees.len()), self.key);
                 votes.entry(class).or_default().push(vote);
             }
             Node::Split { feature, above: limit, no, yes } => {

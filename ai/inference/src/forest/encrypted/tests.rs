@@ -9,7 +9,7 @@ use tfhe::core_crypto::commons::math::random::CompressionSeed;
 use super::*;
 
 /// Two trees whose votes tie for some rows; five classes, so that an answer has two digits.
-fn forest(trees: Value) -> Forest {
+fn forest(trees: &Value) -> Forest {
     let feature = |name| json!({ "name": name, "low": 0.0, "high": 255.0 });
     let forest = json!({
         "version": 1,
@@ -34,7 +34,7 @@ fn split(feature: usize, above: u8, no: usize, yes: usize) -> Value {
 fn two_trees() -> Forest {
     let deep = [split(0, 99, 1, 4), split(1, 7, 2, 3), leaf(4), leaf(1), leaf(0)];
     let flat = [split(1, 7, 1, 2), leaf(0), leaf(1)];
-    forest(json!([{ "nodes": deep }, { "nodes": flat }]))
+    forest(&json!([{ "nodes": deep }, { "nodes": flat }]))
 }
 
 /// A client and its keys: they take seconds to make.
@@ -67,7 +67,7 @@ fn encrypted_rows_are_answered_as_in_the_clear() {
 #[test]
 fn constant_forests_answer_too() {
     let (client, keys) = &*CLIENT;
-    let server = ForestServer::new(forest(json!([{ "nodes": [leaf(4)] }])), keys).unwrap();
+    let server = ForestServer::new(forest(&json!([{ "nodes": [leaf(4)] }])), keys).unwrap();
     let answer = server.answer(&question(&[0, 255])).unwrap();
     assert_eq!(client.class(&answer).unwrap(), 4);
 }

@@ -159,7 +159,7 @@ pub(super) fn write_all<T: Serialize + Versionize + Named>(
 ) -> Result<Vec<u8>, ForestError> {
     let mut bytes = Vec::new();
     for it in objects {
-        safe_serialize(it, &mut bytes, limit as u64).map_err(|problem| object(what, problem))?;
+        safe_serialize(it, &mut bytes, limit as u64).map_err(|problem| object(what, &problem))?;
     }
     Ok(bytes)
 }
@@ -174,10 +174,10 @@ pub(super) fn read_all<T: DeserializeOwned + Unversionize + Named + ParameterSet
     within(what, bytes.len(), count * limit)?;
     let read = |_| safe_deserialize_conformant(&mut bytes, limit as u64, expected);
     let objects = (0..count).map(read).collect::<Result<_, _>>();
-    let objects = objects.map_err(|problem| object(what, problem))?;
+    let objects = objects.map_err(|problem| object(what, &problem))?;
     if bytes.is_empty() { Ok(objects) } else { Err(object(what, "there are bytes behind it")) }
 }
 
-fn object(what: &'static str, problem: impl ToString) -> ForestError {
+fn object(what: &'static str, problem: &(impl ToString + ?Sized)) -> ForestError {
     ForestError::Object { what, problem: problem.to_string() }
 }
