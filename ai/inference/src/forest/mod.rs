@@ -22,7 +22,7 @@
 //! A forest that is read may be anyone's: [`Forest::read`] bounds and checks it, so that each walk ends at a
 //! leaf. Its ranges are the smallest and largest numbers of the rows that it was fitted to, and its
 //! thresholds lie between such numbers: who fits on private rows and gives away the forest tells of them.
-//! Who meets whom in the encrypted walk is told at [`ForestServer`](#threat-model).
+//! Who learns what from encrypted rows is told at `ForestClient`.
 //!
 //! # Cost
 //!
