@@ -26,8 +26,9 @@
 //!
 //! # Cost
 //!
-//! In the clear, nothing worth a word. Encrypted, a bootstrapping takes some ten milliseconds of a core; a
-//! tree of depth 3 needs some thirty of them, for it is walked along all its paths.
+//! In the clear, nothing worth a word. Encrypted, all paths of all trees are walked, and every step is one
+//! bootstrapping or a few: 1.2 seconds a row on two cores for 17 questions in 5 trees, on as many threads
+//! as there are processors. A row of 30 numbers is sent as 976 bytes, keys once as 60 MB.
 //!
 //! # Example
 //!
