@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use nexus_audit::{AuditError, Figure};
-use nexus_inference::InferenceError;
+use nexus_inference::{ForestError, InferenceError};
 use nexus_learning::LearningError;
 use nexus_models::ModelError;
 use nexus_models::data::DataError;
@@ -246,6 +246,12 @@ pub enum NodeError {
 impl From<SimulationError> for NodeError {
     fn from(error: SimulationError) -> Self {
         Self::Simulation(Box::new(error))
+    }
+}
+
+impl From<ForestError> for NodeError {
+    fn from(error: ForestError) -> Self {
+        Self::Inference(error.into())
     }
 }
 

@@ -6,6 +6,8 @@ use nexus_he::seal::SealError;
 use nexus_models::ModelError;
 use nexus_types::{CodecError, Digest};
 
+use crate::forest::ForestError;
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -70,6 +72,9 @@ pub enum InferenceError {
     /// Bytes are no description.
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// A forest, a table for one, or a row encrypted for one, is wrong.
+    #[error(transparent)]
+    Forest(#[from] ForestError),
     /// More bytes than such a message has.
     #[error("{what} of {got} bytes; {limit} are possible")]
     Bytes {

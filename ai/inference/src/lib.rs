@@ -23,6 +23,11 @@
 //! rows of one client in as many ciphertexts as a row has numbers: more bytes and time for a question,
 //! fewer for a row.
 //!
+//! # Comparisons
+//!
+//! Trees ask whether a number is above another, which no circuit here does well. [`forest`] has them, in
+//! the clear and, with the feature `tfhe`, on encrypted rows.
+//!
 //! # Threat model
 //!
 //! The server may be curious: it sees sizes, times and how often who asks. It may compute something
@@ -66,12 +71,14 @@
 mod client;
 mod compile;
 mod error;
+pub mod forest;
 mod server;
 mod task;
 
 pub use client::Client;
 pub use compile::{Activation, Approximation, Calibration, Compiled};
 pub use error::InferenceError;
+pub use forest::{Forest, ForestError, ForestOptions};
 pub use server::Server;
 pub use task::{Description, Prediction, Task};
 

@@ -71,7 +71,7 @@ impl Task {
 }
 
 /// Whether a terminal would take it for a command, or turn the text around it.
-fn is_command(it: char) -> bool {
+pub(crate) fn is_command(it: char) -> bool {
     it.is_control() || matches!(it, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

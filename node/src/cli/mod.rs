@@ -5,6 +5,7 @@ mod budget;
 mod config;
 mod data;
 mod doctor;
+mod forest;
 mod infer;
 mod inspect;
 mod job;
@@ -102,6 +103,9 @@ enum Command {
     Infer(infer::InferArgs),
     /// Answer encrypted questions to a model over HTTP
     Serve(infer::ServeArgs),
+    /// Small decision trees that vote, in the clear or on encrypted rows
+    #[command(subcommand)]
+    Forest(forest::ForestCommand),
     /// Say what a file is and what is in it
     Inspect(inspect::InspectArgs),
     /// Check this machine
@@ -179,6 +183,7 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<(), NodeError> {
         Command::Model(command) => model::model(&context()?, &command),
         Command::Infer(args) => infer::infer(&context()?, &args),
         Command::Serve(args) => infer::serve(&context()?, &args),
+        Command::Forest(command) => forest::forest(&context()?, &command),
         Command::Inspect(args) => inspect::inspect(&context()?, &args),
         Command::Doctor => doctor::doctor(&context()?),
         Command::Config(command) => {

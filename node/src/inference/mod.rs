@@ -1,5 +1,6 @@
 //! Using models: in the clear, or on rows that whoever has the model does not see.
 
+pub mod forest;
 pub mod remote;
 pub mod serve;
 

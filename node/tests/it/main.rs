@@ -6,6 +6,7 @@ mod attacks;
 mod bad_input;
 mod commands;
 mod faults;
+mod forest;
 mod infer;
 mod jobs;
 mod killed;

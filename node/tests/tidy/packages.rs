@@ -65,6 +65,12 @@ const LICENCES: &[&str] = &[
     "Apache-2.0 WITH LLVM-exception",
 ];
 
+/// Licences that only a feature which is off by default brings in: the crates, and the feature.
+///
+/// BSD-3-Clause-Clear grants no patent rights, and the authors of `tfhe` ask for a patent licence for
+/// commercial use. So nothing that is built unless asked for may have it, and whoever asks is told.
+const OPTIONAL_LICENCES: &[(&str, &str, &str)] = &[("tfhe", "BSD-3-Clause-Clear", "tfhe")];
+
 #[derive(Debug, Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -80,6 +86,8 @@ struct Package {
     license: Option<String>,
     manifest_path: PathBuf,
     dependencies: Vec<Dependency>,
+    #[serde(default)]
+    features: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -135,6 +143,12 @@ fn metadata() -> &'static Metadata {
         serde_json::from_str(&json).map_err(|error| error.to_string())
     });
     METADATA.as_ref().expect("cargo metadata describes the workspace")
+}
+
+/// The same with every optional crate, unless some were never fetched: builds fetch what they build.
+fn metadata_of_all_features() -> Option<Metadata> {
+    let all = ["metadata", "--format-version", "1", "--locked", "--offline", "--all-features"];
+    serde_json::from_str(&cargo(&all).ok()?).ok()
 }
 
 fn cargo(arguments: &[&str]) -> Result<String, String> {
@@ -241,6 +255,21 @@ fn licence_problem(name: &str, licence: Option<&str>) -> Option<Violation> {
     let allowed = licence.and_then(is_allowed) == Some(true);
     let licence = licence.unwrap_or("no licence");
     (!allowed).then(|| Violation::new("Cargo.lock", 1, format!("{name}: {licence} is not allowed")))
+}
+
+/// Whether a crate is one of those that a feature brings in under a licence of its own.
+fn is_optional(name: &str, licence: Option<&str>) -> bool {
+    OPTIONAL_LICENCES.iter().any(|(family, of_family, _)| {
+        let rest = name.strip_prefix(family);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            && licence == Some(*of_family)
+    })
+}
+
+/// Whether a package turns a feature on unless told.
+fn is_default(package: &Package, feature: &str) -> bool {
+    let default = package.features.get("default");
+    default.is_some_and(|names| names.iter().any(|name| name == feature))
 }
 
 /// What a manifest must say: the workspace's lints, versions, and licence.
@@ -385,6 +414,44 @@ fn licences_are_permissive() {
         assert_eq!(is_allowed(malformed), None, "{malformed}");
     }
     assert!(licence_problem("a", None).is_some());
+}
+
+#[test]
+fn other_licences_are_asked_for() {
+    let all = metadata_of_all_features();
+    let packages = all.iter().flat_map(|all| &all.packages);
+    let found: Vec<Violation> = packages
+        .filter(|p| !is_optional(&p.name, p.license.as_deref()))
+        .filter_map(|p| licence_problem(&p.name, p.license.as_deref()))
+        .collect();
+    obeyed("what a feature brings in is permissive, or on the list with the feature", &found);
+
+    let default = |feature| metadata().members().find(|member| is_default(member, feature));
+    let found: Vec<Violation> = OPTIONAL_LICENCES
+        .iter()
+        .filter_map(|(_, licence, feature)| {
+            let problem = format!("{licence} comes with `{feature}`, which must be off");
+            Some(Violation::new(&default(feature)?.manifest(), 1, problem))
+        })
+        .collect();
+    obeyed("nobody gets another licence without asking", &found);
+    for (family, _, feature) in OPTIONAL_LICENCES {
+        assert!(metadata().packages.iter().all(|package| package.name != *family));
+        let of_program = metadata().members().find(|member| member.name == "cipher-nexus");
+        assert!(of_program.is_some_and(|program| program.features.contains_key(*feature)));
+    }
+
+    let clear = Some("BSD-3-Clause-Clear");
+    assert!(is_optional("tfhe", clear) && is_optional("tfhe-csprng", clear));
+    for (name, licence) in
+        [("tfhex", clear), ("other", clear), ("tfhe", Some("GPL-3.0-only")), ("tfhe", None)]
+    {
+        assert!(!is_optional(name, licence), "{name} {licence:?}");
+    }
+    assert!(licence_problem("tfhe", clear).is_some());
+    let stray = r#"{"id": "a", "name": "a", "version": "1.0.0", "license": null, "manifest_path": "a",
+        "dependencies": [], "features": {"default": ["tfhe"], "tfhe": []}}"#;
+    assert!(is_default(&serde_json::from_str(stray).unwrap(), "tfhe"));
 }
 
 #[test]
