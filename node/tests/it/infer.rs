@@ -77,6 +77,21 @@ impl Drop for Served {
 }
 
 #[test]
+fn a_model_is_used_unseen() {
+    let scratch = trained();
+    let arguments = ["infer", "tumours-1", "test", "--encrypted", "--seal-model", "--rows", "5"];
+    let document = json(&scratch.succeed(&[&arguments[..], &["--json"]].concat()));
+    assert_eq!(document["agreement"], 1.0, "{document}");
+    assert!(document["largest_distance"].as_f64().unwrap() < 1e-2, "{document}");
+    assert!(document["bytes"]["weights"].as_u64().unwrap() > 50_000, "{document}");
+    let said = scratch.nexus(&arguments);
+    assert!(text(&said.stderr).contains("the model's weights were encrypted, too"));
+    // A server has its own way to take a model.
+    let said = scratch.fail(2, &[&arguments[..], &["--server", "http://127.0.0.1:9"]].concat());
+    assert!(said.contains("--seal-model"), "{said}");
+}
+
+#[test]
 fn a_trained_model_is_used_on_encrypted_rows() {
     let scratch = trained();
     let plan = json(&scratch.succeed(&["model", "compile", "tumours-1", "--he", "--json"]));
