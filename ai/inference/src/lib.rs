@@ -79,7 +79,7 @@ pub use client::Client;
 pub use compile::{Activation, Approximation, Calibration, Compiled};
 pub use error::InferenceError;
 pub use forest::{Forest, ForestError, ForestOptions};
-pub use server::Server;
+pub use server::{Owner, Server};
 pub use task::{Description, Prediction, Task};
 
 #[cfg(test)]

@@ -77,19 +77,25 @@ struct Cache {
 struct Entry {
     keys: Arc<EvaluationKeys>,
     used: u64,
+    owner: Owner,
 }
 
+/// Whose keys they are, where it is known: nobody else asks under them.
+pub type Owner = Option<[u8; 32]>;
+
 impl Cache {
-    fn get(&mut self, id: &Digest) -> Option<Arc<EvaluationKeys>> {
+    fn get(&mut self, id: &Digest, owner: Owner) -> Option<Arc<EvaluationKeys>> {
         self.uses += 1;
-        let entry = self.entries.get_mut(id)?;
+        let entry = self.entries.get_mut(id).filter(|entry| entry.owner == owner)?;
         entry.used = self.uses;
         Some(Arc::clone(&entry.keys))
     }
 
-    fn put(&mut self, id: Digest, keys: EvaluationKeys) {
+    /// Who is known has one place, and takes nobody else's but the one not used for longest.
+    fn put(&mut self, id: Digest, keys: EvaluationKeys, owner: Owner) {
         self.uses += 1;
-        self.entries.insert(id, Entry { keys: Arc::new(keys), used: self.uses });
+        self.entries.retain(|_, entry| owner.is_none() || entry.owner != owner);
+        self.entries.insert(id, Entry { keys: Arc::new(keys), used: self.uses, owner });
         while self.entries.len() > self.most {
             let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.used);
             let Some(oldest) = oldest.map(|(id, _)| *id) else { break };
@@ -213,16 +219,27 @@ impl Server {
     /// # Errors
     /// [`InferenceError`] if they are no keys, or one is missing.
     pub fn register(&self, bytes: &[u8]) -> Result<Digest, InferenceError> {
+        self.register_for(None, bytes)
+    }
+
+    /// The same of somebody who is known by a public key. New keys take the place of older ones.
+    ///
+    /// # Errors
+    /// As [`Server::register`].
+    pub fn register_for(&self, owner: Owner, bytes: &[u8]) -> Result<Digest, InferenceError> {
         within("keys", bytes, self.key_bytes)?;
-        let id = Digest::of("nexus/inference/keys", bytes);
-        if self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(&id).is_some() {
+        let mut id = Digest::of("nexus/inference/keys", bytes);
+        if let Some(owner) = owner {
+            id = Digest::of("nexus/inference/keys of", &[owner, id.0].concat());
+        }
+        if self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(&id, owner).is_some() {
             return Ok(id);
         }
         let (tables, terms) = (self.program.context(), &self.description.terms);
         let steps: Vec<i64> = terms.rotations.iter().map(|step| (*step).into()).collect();
         let read = (&self.wire, tables);
         let keys = EvaluationKeys::from_bytes(bytes, read, &steps, terms.relinearise)?;
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).put(id, keys);
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).put(id, keys, owner);
         Ok(id)
     }
 
@@ -237,8 +254,22 @@ impl Server {
         question: &[u8],
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<u8>, InferenceError> {
+        self.answer_for(None, keys, question, rng)
+    }
+
+    /// The same of whom the keys belong to.
+    ///
+    /// # Errors
+    /// As [`Server::answer`]; somebody else's keys are unknown.
+    pub fn answer_for(
+        &self,
+        owner: Owner,
+        keys: Digest,
+        question: &[u8],
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Vec<u8>, InferenceError> {
         within("a question", question, self.question_bytes)?;
-        let found = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(&keys);
+        let found = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(&keys, owner);
         let keys = found.ok_or(InferenceError::UnknownKeys { id: keys })?;
         let terms = &self.description.terms;
         let count = if terms.batch { terms.inputs as usize } else { 1 };

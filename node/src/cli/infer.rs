@@ -1,22 +1,28 @@
 //! `nexus infer` and `nexus serve`.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use nexus_he::circuit::Limits;
 use nexus_inference::{Compiled, Description, Prediction, Server};
 use nexus_models::data::{Cell, Limits as TableLimits, Table, read_file};
-use nexus_types::SystemClock;
+use nexus_mpc::{Identity, PublicKey};
+use nexus_types::{Rng as _, SystemClock};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::Context;
 use crate::error::NodeError;
 use crate::inference::remote::Remote;
-use crate::inference::serve::serve as listen;
+use crate::inference::serve::{Serving, serve as listen};
 use crate::inference::{Answering, Answers, ask, ask_sealed};
+use crate::random::SystemRng;
 use crate::run::folder::{RunFolder, json as document};
+use crate::run::store::read_bounded;
 use crate::run::trained::{Trained, truth};
 
 #[derive(Debug, Args)]
@@ -35,6 +41,9 @@ pub(super) struct InferArgs {
     /// Ask this server instead of computing here
     #[arg(long, value_name = "URL", requires = "encrypted")]
     server: Option<String>,
+    /// The key that the server must have; without it, whose answers they are is told
+    #[arg(long, value_name = "KEY", requires = "server")]
+    server_key: Option<PublicKey>,
     /// Stop after so many rows
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
@@ -75,6 +84,13 @@ pub(super) struct ServeArgs {
     /// Take many rows of one user in a question, a ciphertext for each number of a row
     #[arg(long)]
     batch: bool,
+    /// A file with the secret of the key that answers are signed with, made if there is none; a fresh key
+    /// if not set
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// Take messages without a signature, too: for users of SEAL alone
+    #[arg(long)]
+    unsigned: bool,
     /// All threads on one question at a time: answers come sooner, and fewer of them in all
     #[arg(long)]
     together: bool,
@@ -101,7 +117,11 @@ impl Rows {
 
 pub(super) fn infer(context: &Context, args: &InferArgs) -> Result<(), NodeError> {
     let trained = trained(context, args)?;
-    let mut remote = args.server.as_deref().map(Remote::new);
+    let remote = args.server.as_deref().map(Remote::new);
+    let mut remote = match args.server_key {
+        Some(key) => remote.map(|remote| remote.with_key(key)),
+        None => remote,
+    };
     let described = remote.as_mut().map(Answering::description).transpose()?;
     if let Some(description) = &described {
         expected(args, trained.as_ref(), description)?;
@@ -136,6 +156,11 @@ pub(super) fn infer(context: &Context, args: &InferArgs) -> Result<(), NodeError
     let predictions = predictions.map_or(&[][..], Vec::as_slice);
     let figures = figures(args, &rows, predictions, clear.as_deref(), answers.as_ref());
     print(context, &rows, predictions, &figures);
+    if let (Some(key), None) = (remote.as_ref().and_then(Remote::key), args.server_key) {
+        context
+            .printer
+            .note(format_args!("the answers are of {key}; --server-key holds it to that"));
+    }
     Ok(())
 }
 
@@ -354,10 +379,37 @@ pub(super) fn serve(context: &Context, args: &ServeArgs) -> Result<(), NodeError
     let all = threads(context);
     let (server, at_once) = if args.together { (server.on(all)?, 1) } else { (server, all.get()) };
     let (hash, printer) = (server.description().model, context.printer);
+    let identity = args
+        .identity
+        .as_deref()
+        .map_or_else(|| Ok(Identity::generate(&mut SystemRng::default())), identity_in)?;
+    let key = identity.public();
     let ready = |address| {
         let seconds = clock.seconds();
         printer.note(format_args!("model {hash}, ready after {seconds:.2} s"));
+        printer.note(format_args!("answers are signed with {key}"));
         printer.result(format_args!("http://{address}\n"));
     };
-    listen(server, args.listen, at_once, ready)
+    let serving = Serving { address: args.listen, threads: at_once, unsigned: args.unsigned };
+    listen(server, identity, serving, ready)
+}
+
+/// The key in a file, which only its owner may read; a fresh one if there is no file.
+fn identity_in(path: &Path) -> Result<Identity, NodeError> {
+    let wrong = |error| NodeError::file(path, error);
+    let mut secret = Zeroizing::new([0; 32]);
+    if path.exists() {
+        let bytes = Zeroizing::new(read_bounded(path, 32).map_err(wrong)?);
+        let bad =
+            || NodeError::usage(format!("{}: no secret of 32 bytes", path.display()), "remove it");
+        secret.copy_from_slice(bytes.as_slice().get(..32).ok_or_else(bad)?);
+    } else {
+        SystemRng::default().fill_bytes(&mut *secret);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(path).and_then(|mut file| file.write_all(&*secret)).map_err(wrong)?;
+    }
+    Ok(Identity::from_secret(*secret))
 }

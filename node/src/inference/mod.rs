@@ -3,6 +3,7 @@
 pub mod forest;
 pub mod remote;
 pub mod serve;
+pub mod signed;
 
 use std::num::NonZeroUsize;
 

@@ -1,13 +1,16 @@
-//! A server of models at the other end of HTTP.
+//! A server of models at the other end of HTTP. All that is said is signed, see [`super::signed`].
 
 use std::time::Duration;
 
 use nexus_inference::Description;
+use nexus_mpc::{Identity, PublicKey};
 use nexus_types::{Canonical, Digest};
 use ureq::Agent;
 
 use super::Answering;
+use super::signed::{self, Kind, context};
 use crate::error::NodeError;
+use crate::random::SystemRng;
 
 /// From the question to the last byte of the answer.
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -19,13 +22,46 @@ const MAX_ANSWER_BYTES: u64 = 64 << 20;
 pub struct Remote {
     agent: Agent,
     url: String,
+    /// Who asks: nobody that was there before.
+    own: Identity,
+    /// Who answers, from the first message on; known before if the user says so.
+    server: Option<PublicKey>,
 }
 
 impl Remote {
     /// The server at `url`, such as `http://127.0.0.1:8090`.
     pub fn new(url: &str) -> Self {
         let config = Agent::config_builder().timeout_global(Some(DEADLINE)).build();
-        Self { agent: config.into(), url: url.trim_end_matches('/').to_owned() }
+        let own = Identity::generate(&mut SystemRng::default());
+        Self { agent: config.into(), url: url.trim_end_matches('/').to_owned(), own, server: None }
+    }
+
+    /// The same, if its key is this one.
+    #[must_use]
+    pub fn with_key(self, key: PublicKey) -> Self {
+        Self { server: Some(key), ..self }
+    }
+
+    /// Whose answers they are, once something was said.
+    pub const fn key(&self) -> Option<PublicKey> {
+        self.server
+    }
+
+    /// The body of what the server said.
+    fn opened(
+        &mut self,
+        message: &[u8],
+        kind: Kind,
+        belongs_to: Digest,
+    ) -> Result<Vec<u8>, NodeError> {
+        let problem = |problem: String| NodeError::Server { url: self.url.clone(), problem };
+        let (key, body) =
+            signed::open(message, kind, belongs_to).map_err(|error| problem(error.to_string()))?;
+        if let Some(expected) = self.server.filter(|expected| *expected != key) {
+            return Err(problem(format!("its key is {key}, not {expected}")));
+        }
+        self.server = Some(key);
+        Ok(body.to_vec())
     }
 
     fn problem(&self, error: &ureq::Error) -> NodeError {
@@ -53,20 +89,27 @@ impl Remote {
 
 impl Answering for Remote {
     fn description(&mut self) -> Result<Description, NodeError> {
-        let request = self.agent.get(format!("{}/v1/description", self.url));
+        let request = self.agent.get(format!("{}/v1/signed/description", self.url));
         let request = request.config().http_status_as_error(false).build();
         let response = request.call().map_err(|error| self.problem(&error))?;
-        Ok(Description::decode(&self.read(response)?)?)
+        let message = self.read(response)?;
+        let body = self.opened(&message, Kind::Description, context(b""))?;
+        Ok(Description::decode(&body)?)
     }
 
     fn register(&mut self, keys: &[u8]) -> Result<Digest, NodeError> {
-        let bytes = self.post("/v1/keys", keys)?;
+        let server = self.server.map_or(Digest([0; 32]), |key| context(&key.0));
+        let message = signed::sign(&self.own, Kind::Keys, server, keys);
+        let said = self.post("/v1/signed/keys", &message)?;
+        let bytes = self.opened(&said, Kind::Name, context(&message))?;
         let name = <[u8; 32]>::try_from(bytes.as_slice());
         let problem = "keys are named by 32 bytes".to_owned();
         name.map(Digest).map_err(|_| NodeError::Server { url: self.url.clone(), problem })
     }
 
     fn answer(&mut self, keys: Digest, question: &[u8]) -> Result<Vec<u8>, NodeError> {
-        self.post(&format!("/v1/answers/{keys}"), question)
+        let message = signed::sign(&self.own, Kind::Question, keys, question);
+        let said = self.post(&format!("/v1/signed/answers/{keys}"), &message)?;
+        self.opened(&said, Kind::Answer, context(&message))
     }
 }

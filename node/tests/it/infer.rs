@@ -1,12 +1,15 @@
 //! Models on encrypted rows: in one process, and with a server of its own.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 
 use cipher_nexus::inference::Answering;
 use cipher_nexus::inference::remote::Remote;
 use nexus_he::{Encoder, SecretKey, seal};
+use nexus_inference::Client;
 use nexus_types::Digest;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -42,8 +45,12 @@ struct Served(Child, String);
 
 impl Served {
     fn new(scratch: &Scratch) -> Self {
-        let mut command =
-            scratch.command(&["serve", "tumours-1", "--listen", "127.0.0.1:0", "--users", "2"]);
+        Self::with(scratch, &[])
+    }
+
+    fn with(scratch: &Scratch, more: &[&str]) -> Self {
+        let arguments = ["serve", "tumours-1", "--listen", "127.0.0.1:0", "--users", "2"];
+        let mut command = scratch.command(&[&arguments[..], more].concat());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut url = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
@@ -89,6 +96,91 @@ fn a_model_is_used_unseen() {
     // A server has its own way to take a model.
     let said = scratch.fail(2, &[&arguments[..], &["--server", "http://127.0.0.1:9"]].concat());
     assert!(said.contains("--seal-model"), "{said}");
+}
+
+#[test]
+fn answers_are_those_of_the_server_that_is_meant() {
+    let scratch = trained();
+    let kept = ["--identity", "server.key", "--together"];
+    let served = Served::with(&scratch, &kept);
+    let asked = ["infer", "tumours-1", "test", "--encrypted", "--rows", "2", "--server", &served.1];
+    let said = scratch.nexus(&asked);
+    let said = text(&said.stderr);
+    let key = said.split("the answers are of ").nth(1).unwrap().split(';').next().unwrap();
+    let pinned = |key: &str| [&asked[..], &["--server-key", key]].concat().join(" ");
+    let run = |line: String| scratch.nexus(&line.split(' ').collect::<Vec<_>>());
+    assert!(run(pinned(key)).status.success());
+    let other = Digest([7; 32]).to_string();
+    let refused = run(pinned(&other));
+    let said = text(&refused.stderr).replace("\n  │ ", " ");
+    assert_eq!(refused.status.code(), Some(5), "{said}");
+    assert!(said.contains(key) && said.contains(&other), "{said}");
+    // The key outlives the process, and nobody else may read it.
+    drop(served);
+    let mode = std::fs::metadata(scratch.path().join("server.key")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let served = Served::with(&scratch, &kept);
+    let again = ["infer", "tumours-1", "test", "--encrypted", "--rows", "1", "--server", &served.1];
+    scratch.succeed(&[&again[..], &["--server-key", key]].concat());
+}
+
+/// The status line of the answer to a request.
+fn status(url: &str, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+    stream.write_all(request).unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line.trim().to_owned()
+}
+
+#[test]
+fn who_does_not_sign_is_taken_only_where_that_is_meant() {
+    let scratch = trained();
+    let get = |path: &str| {
+        format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").into_bytes()
+    };
+    let post = |path: &str, body: &str| {
+        let length = body.len();
+        format!("POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+            .into_bytes()
+    };
+    let strict = Served::new(&scratch);
+    assert_eq!(status(&strict.1, &get("/v1/description")), "HTTP/1.1 404 Not Found");
+    assert_eq!(status(&strict.1, &get("/v1/signed/description")), "HTTP/1.1 200 OK");
+    let nobody = "x".repeat(200);
+    assert_eq!(status(&strict.1, &post("/v1/signed/keys", &nobody)), "HTTP/1.1 401 Unauthorized");
+    let open = Served::with(&scratch, &["--unsigned"]);
+    assert_eq!(status(&open.1, &get("/v1/description")), "HTTP/1.1 200 OK");
+    assert_eq!(status(&open.1, &post("/v1/keys", &nobody)), "HTTP/1.1 400 Bad Request");
+    // Keys of one user are no keys of another.
+    let (mut first, mut second) = (Remote::new(&open.1), Remote::new(&open.1));
+    let client = Client::new(first.description().unwrap(), &mut ChaCha12Rng::seed_from_u64(2));
+    let (client, rng) = (client.unwrap(), &mut ChaCha12Rng::seed_from_u64(3));
+    let name = first.register(&client.keys(rng).unwrap()).unwrap();
+    let question = client.question(&[0.5; 30], rng).unwrap();
+    first.answer(name, &question).unwrap();
+    second.description().unwrap();
+    let refused = second.answer(name, &question).unwrap_err().to_string();
+    assert!(refused.contains("404") && refused.contains("no keys"), "{refused}");
+}
+
+#[test]
+fn who_sends_slowly_takes_no_place() {
+    let scratch = trained();
+    let served = Served::with(&scratch, &["--threads", "1"]);
+    // More than the places of one thread: 17. None of them ever sends its body.
+    let head = "POST /v1/signed/keys HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\nx";
+    let slow: Vec<TcpStream> = (0..40)
+        .map(|_| {
+            let address = served.1.trim_start_matches("http://");
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let asked = ["infer", "tumours-1", "test", "--encrypted", "--rows", "2", "--server", &served.1];
+    assert_eq!(scratch.succeed(&asked).lines().count(), 2);
+    drop(slow);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Who says so: ed25519 keys (RFC 8032) whose signatures are bound to a use.
 
 use std::fmt;
+use std::str::FromStr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
-use nexus_types::{CryptoRng, Digest, borsh};
+use nexus_types::{CryptoRng, Digest, DigestError, borsh};
 use zeroize::{Zeroize, Zeroizing};
 
 /// The key of a party, as others know it. Not every 32 bytes are one: [`PublicKey::verify`]
@@ -15,6 +16,21 @@ pub struct PublicKey(pub [u8; 32]);
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PublicKey({})", Digest(self.0).short())
+    }
+}
+
+/// 64 hexadecimal digits.
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Digest(self.0).fmt(f)
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        text.parse().map(|digits: Digest| Self(digits.0))
     }
 }
 
