@@ -68,7 +68,7 @@ pub enum InferenceError {
     He(#[from] HeError),
     /// Bytes are no object.
     #[error(transparent)]
-    Seal(#[from] SealError),
+    Seal(SealError),
     /// Bytes are no description.
     #[error(transparent)]
     Codec(#[from] CodecError),
@@ -119,4 +119,14 @@ pub enum InferenceError {
         /// The class, from 0.
         class: usize,
     },
+}
+
+/// What is wrong with the numbers of an object is no matter of bytes.
+impl From<SealError> for InferenceError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Parameters(error) => Self::He(error),
+            error => Self::Seal(error),
+        }
+    }
 }

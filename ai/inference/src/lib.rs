@@ -31,7 +31,9 @@
 //! # Threat model
 //!
 //! The server may be curious: it sees sizes, times and how often who asks. It may compute something
-//! else than the model; nothing here would show it. The client may be curious: it learns the shape of
+//! else than the model; nothing here would show it. A [`Server::sealed`] does not see the model either.
+//! Bytes are not signed here: the program signs what it sends, and [`Server::register_for`] keeps keys
+//! for who signed them. The client may be curious: it learns the shape of
 //! the circuit and the answers, and whoever may ask often enough can rebuild a model from its answers
 //! (Tramèr et al. 2016, arXiv:1609.02943). Slots that hold parts of sums are covered with random
 //! numbers; the noise of an answer is not, and depends on the weights. A row outside of the range that
