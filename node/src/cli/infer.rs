@@ -117,11 +117,7 @@ impl Rows {
 
 pub(super) fn infer(context: &Context, args: &InferArgs) -> Result<(), NodeError> {
     let trained = trained(context, args)?;
-    let remote = args.server.as_deref().map(Remote::new);
-    let mut remote = match args.server_key {
-        Some(key) => remote.map(|remote| remote.with_key(key)),
-        None => remote,
-    };
+    let mut remote = args.server.as_deref().map(|url| Remote::new(url, args.server_key));
     let described = remote.as_mut().map(Answering::description).transpose()?;
     if let Some(description) = &described {
         expected(args, trained.as_ref(), description)?;

@@ -29,17 +29,11 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// The server at `url`, such as `http://127.0.0.1:8090`.
-    pub fn new(url: &str) -> Self {
+    /// The server at `url`, such as `http://127.0.0.1:8090`, if it has that key.
+    pub fn new(url: &str, server: Option<PublicKey>) -> Self {
         let config = Agent::config_builder().timeout_global(Some(DEADLINE)).build();
         let own = Identity::generate(&mut SystemRng::default());
-        Self { agent: config.into(), url: url.trim_end_matches('/').to_owned(), own, server: None }
-    }
-
-    /// The same, if its key is this one.
-    #[must_use]
-    pub fn with_key(self, key: PublicKey) -> Self {
-        Self { server: Some(key), ..self }
+        Self { agent: config.into(), url: url.trim_end_matches('/').to_owned(), own, server }
     }
 
     /// Whose answers they are, once something was said.

@@ -12,7 +12,7 @@
 //! users of SEAL alone. There is no TLS: what is sent hides rows by itself, but sizes and times are seen.
 //!
 //! Bodies are read before a question has a place, in pieces that are counted for all together, and
-//! whoever sends more slowly than [`RATE`] after [`GRACE`] is cut off.
+//! whoever sends less than 64 KiB a second, after ten that are free, is cut off.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;

@@ -153,7 +153,7 @@ fn who_does_not_sign_is_taken_only_where_that_is_meant() {
     assert_eq!(status(&open.1, &get("/v1/description")), "HTTP/1.1 200 OK");
     assert_eq!(status(&open.1, &post("/v1/keys", &nobody)), "HTTP/1.1 400 Bad Request");
     // Keys of one user are no keys of another.
-    let (mut first, mut second) = (Remote::new(&open.1), Remote::new(&open.1));
+    let (mut first, mut second) = (Remote::new(&open.1, None), Remote::new(&open.1, None));
     let client = Client::new(first.description().unwrap(), &mut ChaCha12Rng::seed_from_u64(2));
     let (client, rng) = (client.unwrap(), &mut ChaCha12Rng::seed_from_u64(3));
     let name = first.register(&client.keys(rng).unwrap()).unwrap();
@@ -240,7 +240,7 @@ fn a_server_answers_and_never_has_the_secret() {
     );
 
     // By hand, with a key that is known here.
-    let mut remote = Remote::new(&served.1);
+    let mut remote = Remote::new(&served.1, None);
     let description = remote.description().unwrap();
     let other =
         ["infer", &Digest([7; 32]).to_string(), "test", "--encrypted", "--server", &served.1];
