@@ -124,9 +124,6 @@ pub enum InferenceError {
 /// What is wrong with the numbers of an object is no matter of bytes.
 impl From<SealError> for InferenceError {
     fn from(error: SealError) -> Self {
-        match error {
-            SealError::Parameters(error) => Self::He(error),
-            error => Self::Seal(error),
-        }
+        if let SealError::Parameters(inner) = error { Self::He(inner) } else { Self::Seal(error) }
     }
 }

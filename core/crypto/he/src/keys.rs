@@ -164,13 +164,7 @@ impl SecretKey {
         plain.context.same(&self.context)?;
         let moduli = &self.context.parameters().moduli()[..plain.moduli];
         let hidden = self.hide(uniform(moduli, self.context.degree(), rng), rng);
-        Ok(self.with(plain, hidden))
-    }
-
-    /// An encryption of 0 with a message added to it.
-    fn with(&self, plain: &Plaintext, [mut b, a]: [Vec<u64>; 2]) -> Ciphertext {
-        self.context.each(&mut b, &plain.words, Modulus::add_assign);
-        Ciphertext::new(&self.context, vec![b, a], plain.moduli, plain.scale)
+        Ok(Ciphertext::hiding(&self.context, &plain.words, hidden, plain.scale))
     }
 
     /// Encrypts, and keeps the seed that half of the ciphertext grows from: it is sent in its place.
@@ -184,7 +178,8 @@ impl SecretKey {
     ) -> Result<SeededCiphertext, HeError> {
         plain.context.same(&self.context)?;
         let (hidden, seed) = self.zero(plain.moduli, rng);
-        Ok(SeededCiphertext { ciphertext: self.with(plain, hidden), seed })
+        let ciphertext = Ciphertext::hiding(&self.context, &plain.words, hidden, plain.scale);
+        Ok(SeededCiphertext { ciphertext, seed })
     }
 
     /// Decrypts. What comes out of CKKS belongs to whoever has the key and to nobody else: its noise tells
@@ -245,9 +240,8 @@ impl PublicKey {
         rng: &mut dyn CryptoRng,
     ) -> Result<Ciphertext, HeError> {
         plain.context.same(&self.context)?;
-        let [mut b, a] = self.zero(plain.moduli, rng);
-        self.context.each(&mut b, &plain.words, Modulus::add_assign);
-        Ok(Ciphertext::new(&self.context, vec![b, a], plain.moduli, plain.scale))
+        let hidden = self.zero(plain.moduli, rng);
+        Ok(Ciphertext::hiding(&self.context, &plain.words, hidden, plain.scale))
     }
 
     /// An encryption of 0 for the first `moduli` moduli.

@@ -5,23 +5,28 @@ use std::sync::Arc;
 use nexus_field::rns::Modulus;
 
 use super::keys::message;
-use super::tables::Level;
+use super::tables::{Level, Tables};
 use super::{Ciphertext, Factor, Plaintext};
 use crate::context::{Base, Context};
 use crate::keys::{GaloisKeys, RelinearisationKey};
 use crate::{HeError, ckks};
 
 impl Plaintext {
+    /// The constants of a context that it has the length for.
+    pub(super) fn fits<'a>(&self, context: &'a Context) -> Result<&'a Tables, HeError> {
+        let (got, needed) = (self.coefficients.len(), context.degree());
+        if got != needed {
+            return Err(HeError::Width { got, needed });
+        }
+        context.integers()
+    }
+
     /// The plaintext made ready for products with ciphertexts of `moduli` moduli.
     ///
     /// # Errors
     /// [`HeError::Level`]; [`HeError::Width`] if it is of another degree.
     pub fn factor(&self, context: &Arc<Context>, moduli: usize) -> Result<Factor, HeError> {
-        let (got, needed) = (self.coefficients.len(), context.degree());
-        if got != needed {
-            return Err(HeError::Width { got, needed });
-        }
-        let integers = context.integers()?;
+        let integers = self.fits(context)?;
         integers.level(moduli)?;
         // As SEAL: from (t + 1)/2 on they stand for m − t.
         let (plain, from) = (integers.plain(), integers.plain().div_ceil(2));

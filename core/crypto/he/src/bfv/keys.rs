@@ -1,12 +1,11 @@
 //! Encrypting integers and decrypting them.
 
-use nexus_field::rns::Modulus;
 use nexus_types::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{Ciphertext, Plaintext, SeededCiphertext};
 use crate::sample::{seed, uniform};
-use crate::{Context, HeError, PublicKey, SecretKey};
+use crate::{Context, HeError, PublicKey, SecretKey, ckks};
 
 /// The message as ciphertexts of `moduli` moduli hide it, transformed.
 pub(super) fn message(
@@ -14,11 +13,7 @@ pub(super) fn message(
     plain: &Plaintext,
     moduli: usize,
 ) -> Result<Zeroizing<Vec<u64>>, HeError> {
-    let (got, needed) = (plain.coefficients.len(), context.degree());
-    if got != needed {
-        return Err(HeError::Width { got, needed });
-    }
-    let integers = context.integers()?;
+    let integers = plain.fits(context)?;
     let large = plain.coefficients.iter().position(|word| *word >= integers.plain());
     if let Some(index) = large {
         let got = plain.coefficients[index];
@@ -47,10 +42,8 @@ impl SecretKey {
 
     /// A message hidden with `a`, which is uniform and transformed.
     fn with_message(&self, message: &[u64], a: Vec<u64>, rng: &mut dyn CryptoRng) -> Ciphertext {
-        let moduli = a.len() / self.context().degree();
-        let [mut b, a] = self.hide(a, rng);
-        self.context().each(&mut b, message, Modulus::add_assign);
-        Ciphertext::new(self.context(), vec![b, a], moduli)
+        let hidden = self.hide(a, rng);
+        Ciphertext(ckks::Ciphertext::hiding(self.context(), message, hidden, 1.0))
     }
 
     /// Encrypts integers, and keeps the seed that half of the ciphertext grows from: it is sent in its place.
@@ -128,8 +121,7 @@ impl PublicKey {
         let context = self.context();
         let moduli = context.parameters().top();
         let message = message(context, plain, moduli)?;
-        let [mut b, a] = self.zero(moduli, rng);
-        context.each(&mut b, &message, Modulus::add_assign);
-        Ok(Ciphertext::new(context, vec![b, a], moduli))
+        let hidden = self.zero(moduli, rng);
+        Ok(Ciphertext(ckks::Ciphertext::hiding(context, &message, hidden, 1.0)))
     }
 }

@@ -8,6 +8,8 @@ pub use encoder::{Complex, Encoder};
 
 use std::sync::Arc;
 
+use nexus_field::rns::Modulus;
+
 use crate::context::Context;
 use crate::seal::Seed;
 
@@ -80,6 +82,17 @@ impl Ciphertext {
         scale: f64,
     ) -> Self {
         Self { context: Arc::clone(context), polynomials, moduli, scale }
+    }
+
+    /// A message added to an encryption of 0.
+    pub(crate) fn hiding(
+        context: &Arc<Context>,
+        message: &[u64],
+        [mut b, a]: [Vec<u64>; 2],
+        scale: f64,
+    ) -> Self {
+        context.each(&mut b, message, Modulus::add_assign);
+        Self::new(context, vec![b, a], message.len() / context.degree(), scale)
     }
 
     /// How many moduli it has left.
