@@ -9,11 +9,11 @@ use nexus_he::seal::{
     SealError, SecretKey, Version,
 };
 use nexus_he::{Scheme, bfv};
-use nexus_inference::{Client, Description};
+use nexus_inference::{Client, Description, Server};
 use nexus_types::Canonical;
 
 use crate::Target;
-use crate::corpus::he::{WORD_BYTES, World, services, worlds};
+use crate::corpus::he::{WORD_BYTES, World, sealed, services, training, worlds};
 use crate::corpus::{Made, rng};
 
 /// How everything is written here.
@@ -257,5 +257,33 @@ pub(crate) fn descriptions(bytes: &[u8]) {
         let width = client.description().terms.inputs.min(1 << 12) as usize;
         drop(client.keys(&mut rng(11)));
         drop(client.question(&vec![0.5; width], &mut rng(12)));
+    }
+}
+
+/// A model that its server does not see: an outline makes a server with these weights, or does not.
+pub(crate) fn outlines(bytes: &[u8]) {
+    let model = honest(sealed());
+    drop(Server::sealed(bytes, &model.weights, model.hash, model.task.clone(), 1));
+}
+
+pub(crate) fn weights(bytes: &[u8]) {
+    let model = honest(sealed());
+    let server = Server::sealed(&model.outline, bytes, model.hash, model.task.clone(), 1);
+    if let Ok(server) = server {
+        let name = server.register(&model.keys).expect("the user's keys are good");
+        drop(server.answer(name, &model.question, &mut rng(13)));
+    }
+}
+
+pub(crate) fn training_questions(bytes: &[u8]) {
+    if let Ok(answer) = honest(training()).worker.train(bytes) {
+        training_answers(&answer);
+    }
+}
+
+pub(crate) fn training_answers(bytes: &[u8]) {
+    let mut owner = honest(training()).owner.lock().expect("no target panicked before");
+    if let Ok(weights) = owner.weights(bytes) {
+        assert!(weights.iter().all(|weight| weight.is_finite()), "a weight that is no number");
     }
 }

@@ -2,6 +2,7 @@
 
 use nexus_he::circuit;
 use nexus_inference::Description;
+use nexus_learning::encrypted;
 use nexus_mpc::aggregation::{nx, secagg_plus};
 use nexus_mpc::psi;
 use nexus_mpc::quantise::wide;
@@ -62,6 +63,8 @@ pub const TARGETS: &[Target] = &[
     decoder::<psi::ToSender>(),
     decoder::<psi::ToReceiver>(),
     decoder::<circuit::Terms>(),
+    decoder::<circuit::Outline>(),
+    decoder::<encrypted::Terms>(),
     decoder::<Description>(),
     Target { name: "nx describe", run: describe_nx },
     Target { name: "nx audit", run: audit },
@@ -88,6 +91,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "inference questions", run: he::questions },
     Target { name: "inference answers", run: he::answers },
     Target { name: "inference descriptions", run: he::descriptions },
+    Target { name: "inference outlines", run: he::outlines },
+    Target { name: "inference weights", run: he::weights },
+    Target { name: "encrypted training questions", run: he::training_questions },
+    Target { name: "encrypted training answers", run: he::training_answers },
 ];
 
 const fn decoder<T: Canonical>() -> Target {

@@ -1,14 +1,15 @@
 //! Keys and ciphertexts of small parameters, and a model that answers encrypted questions.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use nexus_he::circuit::Limits as PlanLimits;
 use nexus_he::seal::tenseal::{Private, Shared, Vector};
 use nexus_he::seal::{self, Encoding, Limits, Mode, Version};
 use nexus_he::{Context, Encoder, Parameters, Scheme, SecretKey, bfv};
-use nexus_inference::{Client, Compiled, Server, Task};
+use nexus_inference::{Client, Compiled, Description, Server, Task};
+use nexus_learning::encrypted;
 use nexus_models::{ModelSpec, Network};
-use nexus_types::{Canonical, Digest, Seed};
+use nexus_types::{Canonical, Digest, ModelHash, Seed};
 
 use super::{Corpus, Made, rng};
 use crate::frames::framed;
@@ -166,6 +167,71 @@ impl Service {
     }
 }
 
+/// A model whose server does not see it, and what is sent for it.
+pub(crate) struct SealedModel {
+    pub(crate) hash: ModelHash,
+    pub(crate) task: Task,
+    pub(crate) outline: Vec<u8>,
+    pub(crate) weights: Vec<u8>,
+    pub(crate) keys: Vec<u8>,
+    pub(crate) question: Vec<u8>,
+}
+
+pub(crate) fn sealed() -> Made<&'static SealedModel> {
+    static MODEL: LazyLock<Made<SealedModel>> = LazyLock::new(SealedModel::new);
+    MODEL.as_ref().map_err(|error| error.to_string().into())
+}
+
+impl SealedModel {
+    fn new() -> Made<Self> {
+        let (rng, limits) = (&mut rng(6), PlanLimits::default());
+        let network = Network::<f64>::new(&ModelSpec::softmax(5, 2))?;
+        let weights = network.initial(&Seed::from_number(1));
+        let plan = Compiled::new(&network, &weights, &[])?.plan(&limits)?.sealed(&limits)?;
+        let program = plan.prepare()?;
+        let task = Task::Classes(vec!["no".to_owned(), "yes".to_owned()]);
+        let (model, terms) = (network.hash(), program.terms().clone());
+        let client = Client::new(Description { model, task: task.clone(), terms }, rng)?;
+        Ok(Self {
+            hash: model,
+            task,
+            outline: program.outline().encode()?,
+            weights: client.weights(&program, rng)?,
+            keys: client.keys(rng)?,
+            question: client.question(&[0.5; 5], rng)?,
+        })
+    }
+}
+
+/// An owner whose model is trained for it.
+pub(crate) struct Training {
+    pub(crate) owner: Mutex<encrypted::Owner>,
+    pub(crate) worker: encrypted::Worker,
+    pub(crate) terms: Vec<u8>,
+    pub(crate) question: Vec<u8>,
+    pub(crate) answer: Vec<u8>,
+}
+
+pub(crate) fn training() -> Made<&'static Training> {
+    static TRAINING: LazyLock<Made<Training>> = LazyLock::new(Training::new);
+    TRAINING.as_ref().map_err(|error| error.to_string().into())
+}
+
+impl Training {
+    fn new() -> Made<Self> {
+        let rng = &mut rng(7);
+        let terms = encrypted::Terms::plan(3, 2, &encrypted::Settings::default())?;
+        let (rows, labels) = ([0.5, -0.5, 1.0, 0.25, -1.0, 0.0], [true, true, false]);
+        let mut owner = encrypted::Owner::new(terms.clone(), &rows, &labels, rng)?;
+        let (keys, rows) = (owner.keys(rng)?, owner.rows(rng)?);
+        let worker = encrypted::Worker::new(terms.clone(), &keys, &rows)?;
+        let question = owner.question(&[0.0; 3], rng)?;
+        let answer = worker.train(&question)?;
+        let owner = Mutex::new(owner);
+        Ok(Self { owner, worker, terms: terms.encode()?, question, answer })
+    }
+}
+
 /// Few bytes that grow to many, for every reader.
 fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     let zeros = vec![0; 1 << 24];
@@ -196,6 +262,17 @@ pub(crate) fn add(corpus: &mut Corpus) -> Made<()> {
         ] {
             corpus.entry(name).or_default().push(bytes.clone());
         }
+    }
+    let (model, training) = (sealed()?, training()?);
+    for (name, bytes) in [
+        (nexus_he::circuit::Outline::DOMAIN, &model.outline),
+        ("inference outlines", &model.outline),
+        ("inference weights", &model.weights),
+        (encrypted::Terms::DOMAIN, &training.terms),
+        ("encrypted training questions", &training.question),
+        ("encrypted training answers", &training.answer),
+    ] {
+        corpus.entry(name).or_default().push(bytes.clone());
     }
     Ok(())
 }
