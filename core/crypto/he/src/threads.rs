@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::park_timeout;
+use std::time::Duration;
 
 use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, Yield};
 
@@ -64,6 +66,9 @@ impl Drop for End<'_> {
 
 /// Takes what others share, until there is no more.
 fn stay_awake(done: &AtomicBool) {
+    // When this thread was woken, the one that handed over the work was not asleep yet. Waking again, it is
+    // put on the core that is idle now, where a thread that never sleeps would long stay where it is.
+    park_timeout(Duration::from_micros(1));
     while !done.load(Ordering::Acquire) {
         if rayon_core::yield_now() != Some(Yield::Executed) {
             // Whoever shares the core goes first.
