@@ -8,7 +8,7 @@ use nexus_types::{Canonical, Digest};
 use ureq::Agent;
 
 use super::Answering;
-use super::signed::{self, Kind, context};
+use super::signed::{self, Kind, SignedError, context};
 use crate::error::NodeError;
 use crate::random::SystemRng;
 
@@ -41,6 +41,12 @@ impl Remote {
         self.server
     }
 
+    fn signed(&self, kind: Kind, belongs_to: Digest, body: &[u8]) -> Result<Vec<u8>, NodeError> {
+        let problem = |error: SignedError| error.to_string();
+        let signed = signed::sign(&self.own, kind, belongs_to, body).map_err(problem);
+        signed.map_err(|problem| NodeError::Server { url: self.url.clone(), problem })
+    }
+
     /// The body of what the server said.
     fn opened(
         &mut self,
@@ -55,7 +61,7 @@ impl Remote {
             return Err(problem(format!("its key is {key}, not {expected}")));
         }
         self.server = Some(key);
-        Ok(body.to_vec())
+        Ok(body)
     }
 
     fn problem(&self, error: &ureq::Error) -> NodeError {
@@ -93,7 +99,7 @@ impl Answering for Remote {
 
     fn register(&mut self, keys: &[u8]) -> Result<Digest, NodeError> {
         let server = self.server.map_or(Digest([0; 32]), |key| context(&key.0));
-        let message = signed::sign(&self.own, Kind::Keys, server, keys);
+        let message = self.signed(Kind::Keys, server, keys)?;
         let said = self.post("/v1/signed/keys", &message)?;
         let bytes = self.opened(&said, Kind::Name, context(&message))?;
         let name = <[u8; 32]>::try_from(bytes.as_slice());
@@ -102,7 +108,7 @@ impl Answering for Remote {
     }
 
     fn answer(&mut self, keys: Digest, question: &[u8]) -> Result<Vec<u8>, NodeError> {
-        let message = signed::sign(&self.own, Kind::Question, keys, question);
+        let message = self.signed(Kind::Question, keys, question)?;
         let said = self.post(&format!("/v1/signed/answers/{keys}"), &message)?;
         self.opened(&said, Kind::Answer, context(&message))
     }

@@ -83,6 +83,7 @@ enum Refusal {
     Bad(InferenceError),
     Signature(SignedError),
     Slow(usize),
+    Full,
     Busy,
     Late,
     Failed(String),
@@ -115,6 +116,10 @@ impl IntoResponse for Refusal {
                 let text =
                     format!("{got} bytes came; {RATE} a second are the least after {GRACE:?}");
                 (StatusCode::REQUEST_TIMEOUT, text)
+            }
+            Self::Full => {
+                let text = format!("bodies that are being read have {BODIES} bytes together");
+                (StatusCode::SERVICE_UNAVAILABLE, text)
             }
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "too many questions wait".to_owned()),
             Self::Late => {
@@ -192,7 +197,7 @@ async fn description(State(shared): State<Arc<Shared>>) -> Result<Vec<u8>, Refus
 async fn signed_description(shared: State<Arc<Shared>>) -> Result<Vec<u8>, Refusal> {
     let State(own) = shared.clone();
     let body = description(shared).await?;
-    Ok(signed::sign(&own.identity, Kind::Description, context(b""), &body))
+    Ok(signed::sign(&own.identity, Kind::Description, context(b""), &body)?)
 }
 
 async fn keys(State(shared): State<Arc<Shared>>, body: Body) -> Result<Vec<u8>, Refusal> {
@@ -206,8 +211,8 @@ async fn signed_keys(State(shared): State<Arc<Shared>>, body: Body) -> Result<Ve
     let work = |shared: &Shared, bytes: &[u8]| {
         let server = context(&shared.identity.public().0);
         let (user, keys) = signed::open(bytes, Kind::Keys, server)?;
-        let name = shared.server.register_for(Some(user.0), keys)?;
-        Ok(signed::sign(&shared.identity, Kind::Name, context(bytes), &name.0))
+        let name = shared.server.register_for(Some(user.0), &keys)?;
+        Ok(signed::sign(&shared.identity, Kind::Name, context(bytes), &name.0)?)
     };
     computed(&shared, Message { what: "keys", body, limit }, work).await
 }
@@ -240,8 +245,8 @@ async fn signed_answer(
     let work = move |shared: &Shared, bytes: &[u8]| {
         let (user, question) = signed::open(bytes, Kind::Question, name)?;
         let rng = &mut SystemRng::default();
-        let answer = shared.server.answer_for(Some(user.0), name, question, rng)?;
-        Ok(signed::sign(&shared.identity, Kind::Answer, context(bytes), &answer))
+        let answer = shared.server.answer_for(Some(user.0), name, &question, rng)?;
+        Ok(signed::sign(&shared.identity, Kind::Answer, context(bytes), &answer)?)
     };
     computed(&shared, Message { what: "a question", body, limit }, work).await
 }
@@ -279,7 +284,7 @@ impl Message {
                 return Err(Refusal::Bad(InferenceError::Bytes { what, got, limit }));
             }
             let count = u32::try_from(data.len().div_ceil(PIECE)).unwrap_or(u32::MAX);
-            pieces.push(shared.bodies.try_acquire_many(count).map_err(|_| Refusal::Busy)?);
+            pieces.push(shared.bodies.try_acquire_many(count).map_err(|_| Refusal::Full)?);
             bytes.extend_from_slice(&data);
         }
     }

@@ -1,18 +1,17 @@
 //! Signatures around what crosses a network: the format of SEAL has none.
 //!
-//! A message is a public key, a signature, and the body. The signature is on what the message is, on what
-//! it belongs to, and on the body; so an answer is good for one question, a question for one set of
-//! keys, and keys for one server.
+//! The signature is on what a message is, on what it belongs to, and on the body; so an answer is good
+//! for one question, a question for one set of keys, and keys for one server.
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use nexus_mpc::{Identity, PublicKey, Signature};
-use nexus_types::Digest;
+use nexus_types::{Canonical, CodecError, Digest};
 
-/// Bytes before the body.
-pub const HEADER_BYTES: usize = KEY_BYTES + 64;
-const KEY_BYTES: usize = 32;
+/// The most bytes of a message beside its body.
+pub const HEADER_BYTES: usize = 256;
 
 /// What a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Kind {
     /// What a server has: belongs to nothing.
     Description,
@@ -38,17 +37,38 @@ impl Kind {
     }
 }
 
+/// A message as it is sent. What is decoded may be anybody's: [`open`] looks.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Message {
+    kind: Kind,
+    belongs_to: Digest,
+    signer: PublicKey,
+    signature: Signature,
+    body: Vec<u8>,
+}
+
+impl Canonical for Message {
+    const DOMAIN: &'static str = "nexus/inference/signed";
+    const VERSION: u8 = 1;
+    const MAX_BYTES: usize = (1 << 31) + HEADER_BYTES;
+}
+
 /// Why a message is nobody's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum SignedError {
-    /// It is too short to be signed.
-    #[error("{got} bytes; a signed message has {HEADER_BYTES} and more")]
-    Short {
-        /// Its bytes.
-        got: usize,
+    /// It is no message.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// It is something else, or belongs to something else.
+    #[error("the message is {got:?}, expected {expected:?}, or belongs to something else")]
+    Misplaced {
+        /// What it is.
+        got: Kind,
+        /// What was expected.
+        expected: Kind,
     },
     /// Its signature is of something else.
-    #[error("the signature is not on this message, or the message belongs to something else")]
+    #[error("the signature is not on this message")]
     Forged,
 }
 
@@ -65,27 +85,37 @@ fn signed_part(belongs_to: Digest, body: &[u8]) -> [u8; 64] {
 }
 
 /// `body` as a message of `signer`.
-pub fn sign(signer: &Identity, kind: Kind, belongs_to: Digest, body: &[u8]) -> Vec<u8> {
+///
+/// # Errors
+/// [`SignedError::Codec`] if it is too large.
+pub fn sign(
+    signer: &Identity,
+    kind: Kind,
+    belongs_to: Digest,
+    body: &[u8],
+) -> Result<Vec<u8>, SignedError> {
     let signature = signer.sign(kind.domain(), &signed_part(belongs_to, body));
-    [&signer.public().0, &signature.0[..], body].concat()
+    let message =
+        Message { kind, belongs_to, signer: signer.public(), signature, body: body.to_vec() };
+    Ok(message.encode()?)
 }
 
 /// Who says so, and the body.
 ///
 /// # Errors
-/// [`SignedError`] unless the message is of this kind and belongs to that.
+/// [`SignedError`] unless it is a message of this kind and belongs to that.
 pub fn open(
-    message: &[u8],
+    bytes: &[u8],
     kind: Kind,
     belongs_to: Digest,
-) -> Result<(PublicKey, &[u8]), SignedError> {
-    let short = SignedError::Short { got: message.len() };
-    let (key, rest) = message.split_first_chunk::<KEY_BYTES>().ok_or(short)?;
-    let (signature, body) = rest.split_first_chunk::<64>().ok_or(short)?;
-    let key = PublicKey(*key);
-    let part = signed_part(belongs_to, body);
-    let checked = key.verify(kind.domain(), &part, &Signature(*signature));
-    checked.map(|()| (key, body)).map_err(|_| SignedError::Forged)
+) -> Result<(PublicKey, Vec<u8>), SignedError> {
+    let message = Message::decode(bytes)?;
+    if message.kind != kind || message.belongs_to != belongs_to {
+        return Err(SignedError::Misplaced { got: message.kind, expected: kind });
+    }
+    let part = signed_part(belongs_to, &message.body);
+    let checked = message.signer.verify(kind.domain(), &part, &message.signature);
+    checked.map(|()| (message.signer, message.body)).map_err(|_| SignedError::Forged)
 }
 
 #[cfg(test)]
@@ -108,37 +138,50 @@ mod tests {
         let (ours, theirs, body) = (signer(1), signer(2), &b"an answer"[..]);
         let [first, second] = [&b"question 1"[..], b"question 2"].map(context);
         for kind in KINDS {
-            let message = sign(&ours, kind, first, body);
-            assert_eq!(open(&message, kind, first), Ok((ours.public(), body)));
-            assert_eq!(open(&message, kind, second), Err(SignedError::Forged));
+            let bytes = sign(&ours, kind, first, body).unwrap();
+            assert!(bytes.len() <= body.len() + HEADER_BYTES);
+            assert_eq!(open(&bytes, kind, first).unwrap(), (ours.public(), body.to_vec()));
+            let elsewhere = open(&bytes, kind, second);
+            assert!(matches!(elsewhere, Err(SignedError::Misplaced { .. })));
             for other in KINDS.into_iter().filter(|other| *other != kind) {
-                assert_eq!(open(&message, other, first), Err(SignedError::Forged));
+                let other = open(&bytes, other, first);
+                assert!(matches!(other, Err(SignedError::Misplaced { .. })));
             }
-            // Another's key in front of the same signature.
-            let stolen = [&theirs.public().0[..], &message[KEY_BYTES..]].concat();
-            assert_eq!(open(&stolen, kind, first), Err(SignedError::Forged));
+            // What a thief may say of the same signature: another place, kind, signer, body.
+            let honest = Message::decode(&bytes).unwrap();
+            let kinds = KINDS.into_iter().filter(|other| *other != kind);
+            let lies = kinds
+                .map(|kind| Message { kind, ..honest.clone() })
+                .chain([
+                    Message { belongs_to: second, ..honest.clone() },
+                    Message { signer: theirs.public(), ..honest.clone() },
+                    Message { body: b"another".to_vec(), ..honest.clone() },
+                ])
+                .map(|lie| (lie.kind, lie.belongs_to, lie.encode().unwrap()));
+            for (kind, belongs_to, bytes) in lies {
+                assert!(matches!(open(&bytes, kind, belongs_to), Err(SignedError::Forged)));
+            }
         }
     }
 
     #[test]
     fn a_changed_bit_is_noticed_anywhere() {
-        let message = sign(&signer(1), Kind::Answer, context(b"q"), b"body");
-        for at in 0..8 * message.len() {
-            let mut changed = message.clone();
+        let bytes = sign(&signer(1), Kind::Answer, context(b"q"), b"body").unwrap();
+        for at in 0..8 * bytes.len() {
+            let mut changed = bytes.clone();
             changed[at / 8] ^= 1 << (at % 8);
-            assert_eq!(open(&changed, Kind::Answer, context(b"q")), Err(SignedError::Forged));
+            assert!(open(&changed, Kind::Answer, context(b"q")).is_err(), "bit {at}");
         }
-        for got in 0..HEADER_BYTES {
-            let short = open(&message[..got], Kind::Answer, context(b"q"));
-            assert_eq!(short, Err(SignedError::Short { got }));
+        for length in 0..bytes.len() {
+            assert!(open(&bytes[..length], Kind::Answer, context(b"q")).is_err());
         }
-        assert!(open(&message[..HEADER_BYTES], Kind::Answer, context(b"q")).is_err());
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             prop_assert!(open(&bytes, Kind::Keys, context(b"")).is_err());
+            prop_assert!(Message::decode(&bytes).is_err());
         }
     }
 }

@@ -266,9 +266,10 @@ fn a_server_answers_and_never_has_the_secret() {
     // What is no question is refused, and the server goes on.
     assert!(remote.answer(Digest([0; 32]), &question).unwrap_err().to_string().contains("404"));
     assert!(remote.answer(name, b"no question").unwrap_err().to_string().contains("400"));
-    // Who sends on after a refusal may find the connection closed before it is read.
-    assert!(remote.answer(name, &vec![0; 1 << 20]).is_err());
-    assert!(remote.register(b"no keys").unwrap_err().to_string().contains("400"));
+    // Who sends on after a refusal may find the connection closed before it is read, then or later.
+    assert!(Remote::new(&served.1, None).answer(name, &vec![0; 1 << 20]).is_err());
+    let said = remote.register(b"no keys").unwrap_err().to_string();
+    assert!(said.contains("400"), "{said}");
     remote.answer(name, &question).unwrap();
     // Two more users, and the first one's keys are gone.
     for seed in 2..4 {
