@@ -31,7 +31,7 @@ use nexus_inference::{InferenceError, Server};
 use nexus_mpc::Identity;
 use nexus_types::{Canonical, Digest, SystemClock};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::signed::{self, HEADER_BYTES, Kind, SignedError, context};
@@ -67,10 +67,10 @@ struct Shared {
     server: Server,
     identity: Identity,
     /// Pieces of bodies that may still be read.
-    bodies: Semaphore,
+    bodies: Arc<Semaphore>,
     /// Threads that compute, and questions that may wait for them.
-    threads: Semaphore,
-    places: Semaphore,
+    threads: Arc<Semaphore>,
+    places: Arc<Semaphore>,
     clock: SystemClock,
     answered: AtomicU64,
     refused: AtomicU64,
@@ -167,9 +167,9 @@ fn router(server: Server, identity: Identity, threads: usize, unsigned: bool) ->
     let shared = Arc::new(Shared {
         server,
         identity,
-        bodies: Semaphore::new(BODIES / PIECE),
-        threads: Semaphore::new(threads),
-        places: Semaphore::new(threads * (1 + WAITING)),
+        bodies: Arc::new(Semaphore::new(BODIES / PIECE)),
+        threads: Arc::new(Semaphore::new(threads)),
+        places: Arc::new(Semaphore::new(threads * (1 + WAITING))),
         clock: SystemClock::default(),
         answered: AtomicU64::new(0),
         refused: AtomicU64::new(0),
@@ -259,14 +259,14 @@ struct Message {
 }
 
 /// What was read, and the room that it was counted with.
-struct Read<'a> {
+struct Read {
     bytes: Vec<u8>,
-    _pieces: Vec<SemaphorePermit<'a>>,
+    pieces: Vec<OwnedSemaphorePermit>,
 }
 
 impl Message {
     /// Reads it as it comes: who sends nothing has nothing.
-    async fn read(mut self, shared: &Shared) -> Result<Read<'_>, Refusal> {
+    async fn read(mut self, shared: &Shared) -> Result<Read, Refusal> {
         let (from, mut bytes, mut pieces) = (shared.clock.seconds(), Vec::new(), Vec::new());
         loop {
             let due = from + GRACE.as_secs_f64() + bytes.len() as f64 / RATE;
@@ -275,7 +275,7 @@ impl Message {
             let next = timeout(Duration::from_secs_f64(due.max(0.0)), next).await;
             // Whoever broke off does not hear it.
             let frame = match next.map_err(|_| Refusal::Slow(bytes.len()))? {
-                None => return Ok(Read { bytes, _pieces: pieces }),
+                None => return Ok(Read { bytes, pieces }),
                 Some(frame) => frame.map_err(|_| Refusal::Slow(bytes.len()))?,
             };
             let Ok(data) = frame.into_data() else { continue };
@@ -284,7 +284,8 @@ impl Message {
                 return Err(Refusal::Bad(InferenceError::Bytes { what, got, limit }));
             }
             let count = u32::try_from(data.len().div_ceil(PIECE)).unwrap_or(u32::MAX);
-            pieces.push(shared.bodies.try_acquire_many(count).map_err(|_| Refusal::Full)?);
+            let piece = Arc::clone(&shared.bodies).try_acquire_many_owned(count);
+            pieces.push(piece.map_err(|_| Refusal::Full)?);
             bytes.extend_from_slice(&data);
         }
     }
@@ -296,17 +297,21 @@ async fn computed<T: Send + 'static>(
     message: Message,
     work: impl FnOnce(&Shared, &[u8]) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let Read { bytes, _pieces } = message.read(shared).await?;
+    let Read { bytes, pieces } = message.read(shared).await?;
     let from = shared.clock.seconds();
-    let Ok(_place) = shared.places.try_acquire() else {
+    let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
         shared.turned_away.fetch_add(1, Ordering::Relaxed);
         return Err(Refusal::Busy);
     };
-    let turn = timeout(DEADLINE, shared.threads.acquire());
-    let _turn = turn.await.map_err(|_| Refusal::Late)?;
+    let turn = timeout(DEADLINE, Arc::clone(&shared.threads).acquire_owned());
+    let turn = turn.await.map_err(|_| Refusal::Late)?;
     let own = Arc::clone(shared);
-    let done = tokio::task::spawn_blocking(move || work(&own, &bytes)).await;
-    let done = done.map_err(|error| Refusal::Failed(error.to_string()))?;
+    // Who hangs up frees nothing before the work is done.
+    let done = tokio::task::spawn_blocking(move || {
+        let _held = (place, turn, pieces);
+        work(&own, &bytes)
+    });
+    let done = done.await.map_err(|error| Refusal::Failed(error.to_string()))?;
     let micros = Duration::from_secs_f64((shared.clock.seconds() - from).max(0.0)).as_micros();
     shared.micros.fetch_add(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
     let count = if done.is_ok() { &shared.answered } else { &shared.refused };
