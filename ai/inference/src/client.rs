@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nexus_he::circuit::Program;
-use nexus_he::seal::{self, Encoding, Mode, Version};
+use nexus_he::seal::{self, Encoding};
 use nexus_he::{Ciphertext, Context, Encoder, HeError, SecretKey};
 use nexus_types::CryptoRng;
 
@@ -21,9 +21,6 @@ pub struct Client {
     encoder: Encoder,
     secret: SecretKey,
 }
-
-/// How objects are sent: as every version of SEAL from 3.7 reads them, compressed.
-pub(crate) const ENCODING: Encoding = Encoding { version: Version::WIDELY_READ, mode: Mode::Zstd };
 
 impl Client {
     /// A client with a fresh key for a model. `rng` must be the operating system's.
@@ -50,7 +47,7 @@ impl Client {
     /// [`InferenceError::He`], [`InferenceError::Seal`].
     pub fn keys(&self, rng: &mut dyn CryptoRng) -> Result<Vec<u8>, InferenceError> {
         let keys = self.description.terms.keys(&self.secret, rng)?;
-        Ok(keys.to_bytes(&self.wire, ENCODING)?)
+        Ok(keys.to_bytes(&self.wire, Encoding::default())?)
     }
 
     /// The weights of a model that is this client's own, encrypted, for [`Server::sealed`]: SEAL's
@@ -65,7 +62,7 @@ impl Client {
     ) -> Result<Vec<u8>, InferenceError> {
         let mut bytes = Vec::new();
         for weight in program.weights(&self.secret, rng)? {
-            bytes.extend(weight.to_seal(&self.wire)?.write(&self.wire, ENCODING)?);
+            bytes.extend(weight.to_seal(&self.wire)?.write(&self.wire, Encoding::default())?);
         }
         Ok(bytes)
     }
@@ -110,7 +107,7 @@ impl Client {
         let mut bytes = Vec::new();
         for plain in plains {
             let sealed = self.secret.encrypt_seeded(&plain, rng)?.to_seal(&self.wire)?;
-            bytes.extend(sealed.write(&self.wire, ENCODING)?);
+            bytes.extend(sealed.write(&self.wire, Encoding::default())?);
         }
         Ok(bytes)
     }

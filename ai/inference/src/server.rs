@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nexus_he::circuit::{
     BatchPlan, BatchProgram, Cost, EvaluationKeys, Outline, Plan, Program, Terms,
 };
-use nexus_he::seal::{self, Limits};
+use nexus_he::seal::{self, Encoding, Limits};
 use nexus_he::{Ciphertext, Context, HeError, Threads};
 use nexus_types::{Canonical, CryptoRng, Digest, ModelHash};
 
 #[cfg(doc)]
 use crate::Client;
-use crate::client::ENCODING;
 use crate::{Description, InferenceError, Task};
 
 /// A model that answers encrypted questions. It can be shared between threads.
@@ -150,8 +149,8 @@ impl Server {
         let terms = outline.terms().clone();
         let context = terms.context()?;
         let cost = Cost {
-            key_bytes: pair(&terms) * (terms.rotations.len() + 1) * terms.moduli.len(),
-            input_bytes: pair(&terms),
+            key_bytes: terms.key_bytes(),
+            input_bytes: terms.input_bytes(),
             ..Cost::default()
         };
         Self::with((model, task, terms), &cost, users, || {
@@ -277,15 +276,10 @@ impl Server {
         let inputs = Ciphertext::read_all(question, count, read, |it| terms.check(it))?;
         let mut bytes = Vec::new();
         for answer in self.program.run(inputs, &keys, rng)? {
-            bytes.extend(answer.to_seal(&self.wire)?.write(&self.wire, ENCODING)?);
+            bytes.extend(answer.to_seal(&self.wire)?.write(&self.wire, Encoding::default())?);
         }
         Ok(bytes)
     }
-}
-
-/// Bytes of two polynomials with all moduli.
-const fn pair(terms: &Terms) -> usize {
-    16 * terms.degree as usize * terms.moduli.len()
 }
 
 fn within(what: &'static str, bytes: &[u8], limit: usize) -> Result<(), InferenceError> {

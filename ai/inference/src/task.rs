@@ -76,7 +76,7 @@ pub(crate) fn is_command(it: char) -> bool {
 }
 
 /// The place of the largest number, the first of equals.
-pub(crate) fn argmax(values: &[f64]) -> usize {
+pub(crate) fn argmax<T: PartialOrd>(values: &[T]) -> usize {
     let better = |best: usize, at: usize| if values[at] > values[best] { at } else { best };
     (1..values.len()).fold(0, better)
 }

@@ -1,7 +1,5 @@
 //! `nexus infer` and `nexus serve`.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -22,7 +20,7 @@ use crate::inference::serve::{Serving, serve as listen};
 use crate::inference::{Answering, Answers, ask, ask_sealed};
 use crate::random::SystemRng;
 use crate::run::folder::{RunFolder, json as document};
-use crate::run::store::read_bounded;
+use crate::run::store::{read_bounded, write_secret};
 use crate::run::trained::{Trained, truth};
 
 #[derive(Debug, Args)]
@@ -401,11 +399,7 @@ fn identity_in(path: &Path) -> Result<Identity, NodeError> {
         secret.copy_from_slice(bytes.as_slice().get(..32).ok_or_else(bad)?);
     } else {
         SystemRng::default().fill_bytes(&mut *secret);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(path).and_then(|mut file| file.write_all(&*secret)).map_err(wrong)?;
+        write_secret(path, &*secret).map_err(wrong)?;
     }
     Ok(Identity::from_secret(*secret))
 }

@@ -196,8 +196,8 @@ fn labels(data: &Dataset) -> Result<Vec<bool>, LearningError> {
 }
 
 /// Where in the job the reason stands.
-fn key(error: &EncryptedError) -> &'static [&'static str] {
-    let EncryptedError::Setting { name, .. } = error else { return &["training", "mode"] };
+fn key(error: &LearningError) -> &'static [&'static str] {
+    let LearningError::Setting { name, .. } = error else { return &["training", "mode"] };
     match *name {
         "steps" => &["training", "local_steps"],
         "learning_rate" => &["training", "learning_rate"],

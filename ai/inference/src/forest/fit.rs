@@ -4,7 +4,8 @@ use nexus_models::data::Table;
 use nexus_types::Seed;
 
 use super::error::count;
-use super::{Forest, ForestError, Form, MAX_DEPTH, MAX_TREES, Node, Tree, VERSION, most};
+use super::{Forest, ForestError, Form, MAX_DEPTH, MAX_TREES, Node, Tree, VERSION};
+use crate::task::argmax;
 
 /// Values of a number of eight bits.
 const VALUES: usize = 256;
@@ -69,7 +70,7 @@ impl Known {
     /// Appends the nodes for these rows, and says where they begin.
     fn grow(&self, nodes: &mut Vec<Node>, drawn: &[usize], depth: usize) -> usize {
         let counts = self.counts(drawn);
-        let (at, class) = (nodes.len(), most(&counts));
+        let (at, class) = (nodes.len(), argmax(&counts));
         nodes.push(Node::Leaf { class });
         let split = if depth > 0 { self.split(drawn, &counts) } else { None };
         let Some((feature, above)) = split else { return at };

@@ -64,6 +64,8 @@ use error::{count, within};
 pub use fit::ForestOptions;
 pub use form::{Feature, Form};
 
+use crate::task::argmax;
+
 /// What whoever builds with the feature `tfhe` must know.
 pub const LICENCE_NOTE: &str = "tfhe is under BSD-3-Clause-Clear, which grants no patent rights; its \
      authors (Zama) ask for a patent licence for commercial use";
@@ -160,7 +162,7 @@ impl Forest {
         for tree in &self.trees {
             votes[tree.vote(row)] += 1;
         }
-        Ok(most(&votes))
+        Ok(argmax(&votes))
     }
 
     /// Whether its sizes are possible and its nodes make trees.
@@ -216,12 +218,6 @@ impl Tree {
         }
         Ok(())
     }
-}
-
-/// The place of the largest number, the first of equals.
-fn most(counts: &[usize]) -> usize {
-    let better = |best: usize, at: usize| if counts[at] > counts[best] { at } else { best };
-    (1..counts.len()).fold(0, better)
 }
 
 #[cfg(test)]

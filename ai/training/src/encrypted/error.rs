@@ -3,30 +3,15 @@
 use nexus_he::HeError;
 use nexus_he::seal::SealError;
 
+use crate::LearningError;
+
 /// Why there is no step.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncryptedError {
-    /// A setting is out of its range.
-    #[error("{name} = {got}; it must be {allowed}")]
-    Setting {
-        /// Its name.
-        name: &'static str,
-        /// Its value.
-        got: f64,
-        /// The values allowed, in words.
-        allowed: &'static str,
-    },
-    /// Rows, labels or weights are not as many as the terms say.
-    #[error("{what}: {got}, expected {expected}")]
-    Length {
-        /// What.
-        what: &'static str,
-        /// How many.
-        got: usize,
-        /// How many there should be.
-        expected: usize,
-    },
+    /// A setting is out of its range, or rows, labels or weights are not as many as the terms say.
+    #[error(transparent)]
+    Learning(#[from] LearningError),
     /// No parameters fit.
     #[error("{steps} steps in an exchange on rows of {numbers} numbers: no parameters allow that")]
     Deep {

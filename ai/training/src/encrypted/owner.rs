@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use nexus_he::circuit::EvaluationKeys;
-use nexus_he::seal;
+use nexus_he::seal::{self, Encoding};
 use nexus_he::{Ciphertext, Context, Encoder, SecretKey};
 use nexus_types::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::terms::ENCODING;
 use super::{EncryptedError, Terms};
+use crate::local::fits;
 
 /// How far beyond the range of the sigmoid a row may go: there the cubic still turns weights back.
 const BEYOND: f64 = 1.2;
@@ -71,7 +71,7 @@ impl Owner {
     pub fn keys(&self, rng: &mut dyn CryptoRng) -> Result<Vec<u8>, EncryptedError> {
         let relinearise = Some(self.secret.relinearisation(rng)?);
         let rotate = self.secret.rotations(&self.terms.layout().rotations(), rng)?;
-        Ok(EvaluationKeys { relinearise, rotate }.to_bytes(&self.wire, ENCODING)?)
+        Ok(EvaluationKeys { relinearise, rotate }.to_bytes(&self.wire, Encoding::default())?)
     }
 
     /// All rows, encrypted: SEAL's `Ciphertext`, seeded, one after the other.
@@ -124,7 +124,7 @@ impl Owner {
     /// made for.
     pub fn weights(&mut self, answer: &[u8]) -> Result<Vec<f64>, EncryptedError> {
         let (layout, numbers) = (self.terms.layout(), self.terms.numbers as usize);
-        let check = |it: &Ciphertext| self.terms.check(it, 1);
+        let check = |it: &Ciphertext| it.check("weights", 1, self.terms.scale);
         let read = (&self.wire, &self.context);
         let mut states = Vec::new();
         for state in Ciphertext::read_all(answer, self.terms.states(), read, check)? {
@@ -149,7 +149,7 @@ impl Owner {
     fn sealed(&self, slots: &[f64], rng: &mut dyn CryptoRng) -> Result<Vec<u8>, EncryptedError> {
         let plain = self.encoder.encode(slots, self.terms.scale)?;
         let sealed = self.secret.encrypt_seeded(&plain, rng)?.to_seal(&self.wire)?;
-        Ok(sealed.write(&self.wire, ENCODING)?)
+        Ok(sealed.write(&self.wire, Encoding::default())?)
     }
 
     fn within_range(&self, weights: &[f64]) -> Result<(), EncryptedError> {
@@ -169,10 +169,6 @@ impl Owner {
 fn shortened(row: &[f32]) -> f64 {
     let norm = row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
     ((row.len() as f64).sqrt() / norm).min(1.0)
-}
-
-fn fits(what: &'static str, got: usize, expected: usize) -> Result<(), EncryptedError> {
-    if got == expected { Ok(()) } else { Err(EncryptedError::Length { what, got, expected }) }
 }
 
 fn finite(weights: &[f64]) -> Result<(), EncryptedError> {

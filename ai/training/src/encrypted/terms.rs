@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use nexus_he::seal::{Encoding, Mode, Version};
-use nexus_he::{Ciphertext, Context, HeError, Parameters, Scheme};
+use nexus_he::{Context, Parameters, Scheme};
 use nexus_types::Canonical;
 
 use super::EncryptedError;
+use crate::LearningError;
+use crate::local::fits;
 
-/// How objects are sent: as every version of SEAL from 3.7 reads them, compressed.
-pub(super) const ENCODING: Encoding = Encoding { version: Version::WIDELY_READ, mode: Mode::Zstd };
 /// Moduli that a step uses up.
 pub(super) const DEPTH: usize = 4;
 /// Degrees that are tried, smallest first.
@@ -50,8 +49,8 @@ impl Settings {
     /// That every setting has a meaning.
     ///
     /// # Errors
-    /// [`EncryptedError::Setting`] names the first that has none.
-    pub fn check(&self) -> Result<(), EncryptedError> {
+    /// [`LearningError::Setting`] names the first that has none.
+    pub fn check(&self) -> Result<(), LearningError> {
         let all = [
             ("steps", f64::from(self.steps), 1.0..=5.0, "from 1 to 5"),
             ("learning_rate", self.learning_rate, 1e-6..=1e3, "from 1e-6 to 1000"),
@@ -61,7 +60,7 @@ impl Settings {
         ];
         for (name, got, range, allowed) in all {
             if !range.contains(&got) {
-                return Err(EncryptedError::Setting { name, got, allowed });
+                return Err(LearningError::Setting { name, got, allowed });
             }
         }
         Ok(())
@@ -167,10 +166,7 @@ impl Terms {
     pub fn context(&self) -> Result<Arc<Context>, EncryptedError> {
         self.settings.check()?;
         let parameters = Parameters::new(Scheme::Ckks, self.degree as usize, &self.moduli, None)?;
-        let (got, expected) = (parameters.top(), self.top());
-        if got != expected || self.moduli.len() != expected + 1 {
-            return Err(EncryptedError::Length { what: "moduli for data", got, expected });
-        }
+        fits("moduli", self.moduli.len(), self.top() + 1)?;
         if !(self.scale >= 1.0 && self.scale <= 2_f64.powi(60)) {
             return Err(EncryptedError::Number { what: "the scale", got: self.scale });
         }
@@ -219,18 +215,5 @@ impl Terms {
     /// Ciphertexts of weights: with momentum, those of the velocity are there, too.
     pub(super) fn states(&self) -> usize {
         if self.settings.momentum > 0.0 { 2 } else { 1 }
-    }
-
-    /// Whether a ciphertext is one of so many moduli at the scale of all that is sent.
-    pub(super) fn check(&self, it: &Ciphertext, moduli: usize) -> Result<(), HeError> {
-        if it.size() != 2 {
-            return Err(HeError::Size { what: "what is sent", got: it.size(), needed: 2 });
-        }
-        if it.moduli() != moduli {
-            let (got, needed) = (it.moduli(), moduli);
-            return Err(HeError::Level { what: "what is sent", got, needed });
-        }
-        let same = it.scale().to_bits() == self.scale.to_bits();
-        if same { Ok(()) } else { Err(HeError::Scale { ours: self.scale, theirs: it.scale() }) }
     }
 }

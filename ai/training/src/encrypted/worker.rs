@@ -4,12 +4,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use nexus_he::circuit::EvaluationKeys;
-use nexus_he::seal::{self, Limits};
+use nexus_he::seal::{self, Encoding, Limits};
 use nexus_he::{
-    Ciphertext, Context, Encoder, HeError, Plaintext, Polynomial, RelinearisationKey, Threads,
+    Ciphertext, Context, Encoder, GaloisKeys, HeError, Plaintext, Polynomial, RelinearisationKey,
+    Threads,
 };
 
-use super::terms::{DEPTH, ENCODING, Layout};
+use super::terms::{DEPTH, Layout};
 use super::{EncryptedError, Terms};
 
 /// Points of [−1, 1] that the cubic is near to the sigmoid on.
@@ -23,7 +24,7 @@ pub struct Worker {
     encoder: Encoder,
     wire: seal::Context,
     products: RelinearisationKey,
-    keys: EvaluationKeys,
+    rotate: GaloisKeys,
     /// z/R of all rows, and c₃ z/R.
     rows: Vec<[Ciphertext; 2]>,
     /// c₀ z/R, summed over ciphertexts.
@@ -43,11 +44,13 @@ impl Worker {
         let (encoder, layout) = (Encoder::new(&context)?, terms.layout());
         let limits = Limits { bytes: terms.bytes().into_iter().max().unwrap_or(0) + (1 << 20) };
         let wire = seal::Context::of(&context).with_limits(limits);
-        let keys = EvaluationKeys::from_bytes(keys, (&wire, &context), &layout.rotations(), true)?;
-        let products = keys.relinearise.clone().ok_or(HeError::NoKey { element: 1 })?;
+        let read = (&wire, &context);
+        let keys = EvaluationKeys::from_bytes(keys, read, &layout.rotations(), true)?;
+        let EvaluationKeys { relinearise, rotate } = keys;
+        let products = relinearise.ok_or(HeError::NoKey { element: 1 })?;
         let top = context.parameters().top();
-        let check = |it: &Ciphertext| terms.check(it, top);
-        let rows = Ciphertext::read_all(rows, layout.parts, (&wire, &context), check)?;
+        let check = |it: &Ciphertext| it.check("rows", top, terms.scale);
+        let rows = Ciphertext::read_all(rows, layout.parts, read, check)?;
         let [c0, c1, c3] = sigmoid(terms.settings.range)?;
         let first = rows.first().cloned().ok_or(HeError::Transparent)?;
         let sum = rows.iter().skip(1).try_fold(first, Ciphertext::plus)?;
@@ -63,7 +66,7 @@ impl Worker {
             encoder,
             wire,
             products,
-            keys,
+            rotate,
         })
     }
 
@@ -81,7 +84,7 @@ impl Worker {
     /// [`EncryptedError`] if `question` is none of these terms.
     pub fn train(&self, question: &[u8]) -> Result<Vec<u8>, EncryptedError> {
         let read = (&self.wire, self.context());
-        let check = |it: &Ciphertext| self.terms.check(it, self.terms.top());
+        let check = |it: &Ciphertext| it.check("weights", self.terms.top(), self.terms.scale);
         let states = Ciphertext::read_all(question, self.terms.states(), read, check)?;
         let steps = 0..self.terms.settings.steps;
         let done = self
@@ -89,7 +92,7 @@ impl Worker {
             .run(|| steps.into_iter().try_fold(states, |states, _| self.step(&states)))?;
         let mut bytes = Vec::new();
         for state in done {
-            bytes.extend(state.to_seal(&self.wire)?.write(&self.wire, ENCODING)?);
+            bytes.extend(state.to_seal(&self.wire)?.write(&self.wire, Encoding::default())?);
         }
         Ok(bytes)
     }
@@ -134,11 +137,11 @@ impl Worker {
         let sum = sum.ok_or(HeError::Transparent)?.relinearise(&self.products)?.rescale()?;
         let constant = self.constant.clone().drop_to(left + 2)?;
         let constant = times(&self.encoder, constant, 1.0, sum.scale())?;
-        let sum = self.summed(constant.plus(&sum)?, self.layout.within_block())?;
+        let sum = constant.plus(&sum)?.folded(self.layout.within_block(), &self.rotate)?;
         let mask = self.mask(sum.scale(), left)?;
         let sums = sum.multiply_plain(&mask)?.rescale()?.with_scale(self.terms.scale)?;
-        let last = sums.rotate(self.layout.to_last(), &self.keys.rotate)?;
-        self.summed(last, self.layout.within_block())
+        let last = sums.rotate(self.layout.to_last(), &self.rotate)?;
+        last.folded(self.layout.within_block(), &self.rotate)
     }
 
     /// (c₃ (t/R)³ + c₁ t/R) z/R of the rows of one ciphertext, of three polynomials.
@@ -151,7 +154,7 @@ impl Worker {
         let product =
             |a: &Ciphertext, b: &Ciphertext| a.multiply(b)?.relinearise(&self.products)?.rescale();
         let t = product(weights, &row.clone().drop_to(moduli)?)?;
-        let t = self.summed(t, self.layout.over_blocks())?;
+        let t = t.folded(self.layout.over_blocks(), &self.rotate)?;
         let square = product(&t, &t)?;
         let square = square.clone().add_plain(&self.encoder.constant(
             self.ratio,
@@ -159,15 +162,6 @@ impl Worker {
             square.moduli(),
         )?)?;
         product(&t, &cubed.clone().drop_to(moduli - 1)?)?.multiply(&square)
-    }
-
-    /// A vector with all its rotations added.
-    fn summed(
-        &self,
-        it: Ciphertext,
-        mut steps: impl Iterator<Item = i64>,
-    ) -> Result<Ciphertext, HeError> {
-        steps.try_fold(it, |sum, step| sum.rotate(step, &self.keys.rotate)?.plus(&sum))
     }
 
     /// The rate and 1/n, times R because rows are divided by it, in the first slot of each block.

@@ -129,11 +129,10 @@ impl BatchProgram {
 fn cost(parameters: &Parameters, terms: &Terms, stages: &[Stage]) -> Cost {
     const WORD: usize = 8;
     let top = parameters.top();
-    let polynomial = |moduli: usize| moduli * parameters.degree() * WORD;
     let mut cost = Cost {
-        key_bytes: usize::from(terms.relinearise) * top * 2 * polynomial(top + 1),
-        input_bytes: terms.inputs as usize * 2 * polynomial(top),
-        output_bytes: terms.outputs.len() * 2 * polynomial(terms.left.into()),
+        key_bytes: terms.key_bytes(),
+        input_bytes: terms.input_bytes(),
+        output_bytes: terms.output_bytes(),
         // Inputs are read and checked.
         transforms: terms.inputs as usize * 2 * top,
         ..Cost::default()

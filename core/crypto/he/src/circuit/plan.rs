@@ -290,11 +290,10 @@ fn cost(parameters: &Parameters, terms: &Terms, steps: &[Step]) -> Cost {
     const WORD: usize = 8;
     let (degree, top) = (parameters.degree(), parameters.top());
     let polynomial = |moduli: usize| moduli * degree * WORD;
-    let keys = terms.rotations.len() + usize::from(terms.relinearise);
     let mut cost = Cost {
-        key_bytes: keys * top * 2 * polynomial(top + 1),
-        input_bytes: 2 * polynomial(top),
-        output_bytes: 2 * polynomial(terms.left.into()),
+        key_bytes: terms.key_bytes(),
+        input_bytes: terms.input_bytes(),
+        output_bytes: terms.output_bytes(),
         ..Cost::default()
     };
     let mut moduli = top;

@@ -44,11 +44,8 @@ impl Plan {
     /// # Errors
     /// [`PlanError::Large`] if it costs more than `limits` then.
     pub fn sealed(mut self, limits: &Limits) -> Result<Self, PlanError> {
-        if !self.terms.relinearise {
-            let keys = self.terms.rotations.len();
-            self.cost.key_bytes = self.cost.key_bytes / keys.max(1) * (keys + 1);
-            self.terms.relinearise = true;
-        }
+        self.terms.relinearise = true;
+        self.cost.key_bytes = self.terms.key_bytes();
         self.cost.weight_bytes *= 2;
         self.cost.check(limits)?;
         Ok(self)
@@ -152,8 +149,9 @@ impl Outline {
                     let count = steps.0.iter().map(|(_, babies)| babies.len()).sum::<usize>();
                     let mut own: Vec<Ciphertext> = weights.by_ref().take(count + 1).collect();
                     for (place, it) in own.iter().enumerate() {
-                        let fits = if place < count { (at, unit) } else { (left, scale) };
-                        is_weight(it, fits)?;
+                        let (moduli, scale) =
+                            if place < count { (at, unit) } else { (left, scale) };
+                        it.check("a weight", moduli, scale)?;
                         it.context.same(builder.encoder.context())?;
                     }
                     let map = LinearMap::of(steps, &mut own.drain(..));
@@ -170,16 +168,4 @@ impl Outline {
         }
         Ok(Program { steps: builder.build(&self.terms), residue: self.residue })
     }
-}
-
-/// Whether a ciphertext has so many moduli and this scale.
-fn is_weight(it: &Ciphertext, (moduli, scale): (usize, f64)) -> Result<(), HeError> {
-    if it.size() != 2 {
-        return Err(HeError::Size { what: "a weight", got: it.size(), needed: 2 });
-    }
-    if it.moduli() != moduli {
-        return Err(HeError::Level { what: "a weight", got: it.moduli(), needed: moduli });
-    }
-    let same = it.scale().to_bits() == scale.to_bits();
-    if same { Ok(()) } else { Err(HeError::Scale { ours: scale, theirs: it.scale() }) }
 }

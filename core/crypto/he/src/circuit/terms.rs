@@ -71,7 +71,7 @@ impl Terms {
                 return Err(HeError::Rotation { got: (*step).into(), limit: slots });
             }
         }
-        self.check_bytes(top)?;
+        self.check_bytes()?;
         if self.outputs.is_empty() || self.outputs.len() > slots {
             return Err(HeError::Values { got: self.outputs.len(), limit: slots });
         }
@@ -113,20 +113,43 @@ impl Terms {
         (0..needed).map(|at| encoder.encode(&column(at), self.scale)).collect()
     }
 
-    /// That keys, a question and an answer have a size that one takes from strangers; `top` moduli are
-    /// for data.
-    fn check_bytes(&self, top: usize) -> Result<(), HeError> {
-        let (top, left) = (top as u64, u64::from(self.left));
-        let pair = |moduli: u64| 2 * moduli * u64::from(self.degree) * 8;
-        let keys = self.rotations.len() as u64 + u64::from(self.relinearise);
-        let all = [u64::from(self.inputs), self.outputs.len() as u64];
-        let [inputs, outputs] = if self.batch { all } else { [1, 1] };
+    /// Bytes of two polynomials of so many moduli.
+    const fn pair(&self, moduli: usize) -> usize {
+        2 * moduli * self.degree as usize * 8
+    }
+
+    /// Moduli for data.
+    fn top(&self) -> usize {
+        self.moduli.len().saturating_sub(1).max(1)
+    }
+
+    /// Bytes of a user's keys in memory.
+    pub fn key_bytes(&self) -> usize {
+        let keys = self.rotations.len() + usize::from(self.relinearise);
+        keys * self.top() * self.pair(self.top() + 1)
+    }
+
+    /// Bytes of a question in memory.
+    pub fn input_bytes(&self) -> usize {
+        let inputs = if self.batch { self.inputs as usize } else { 1 };
+        inputs * self.pair(self.top())
+    }
+
+    /// Bytes of an answer in memory.
+    pub fn output_bytes(&self) -> usize {
+        let outputs = if self.batch { self.outputs.len() } else { 1 };
+        outputs * self.pair(self.left.into())
+    }
+
+    /// That keys, a question and an answer have a size that one takes from strangers.
+    fn check_bytes(&self) -> Result<(), HeError> {
         let all = [
-            ("keys", keys * top * pair(top + 1)),
-            ("a question", inputs * pair(top)),
-            ("an answer", outputs * pair(left)),
+            ("keys", self.key_bytes()),
+            ("a question", self.input_bytes()),
+            ("an answer", self.output_bytes()),
         ];
         let limit = MAX_BYTES;
+        let all = all.map(|(what, got)| (what, got as u64));
         let large = all.into_iter().find(|(_, got)| *got > limit);
         large.map_or(Ok(()), |(what, got)| Err(HeError::Bytes { what, got, limit }))
     }
@@ -184,14 +207,6 @@ impl Terms {
     /// # Errors
     /// [`HeError::Size`], [`HeError::Level`], [`HeError::Scale`].
     pub fn check(&self, input: &Ciphertext) -> Result<(), HeError> {
-        if input.size() != 2 {
-            return Err(HeError::Size { what: "an input", got: input.size(), needed: 2 });
-        }
-        let needed = self.moduli.len().saturating_sub(1).max(1);
-        if input.moduli() != needed {
-            return Err(HeError::Level { what: "the input", got: input.moduli(), needed });
-        }
-        let same = input.scale().to_bits() == self.scale.to_bits();
-        if same { Ok(()) } else { Err(HeError::Scale { ours: self.scale, theirs: input.scale() }) }
+        input.check("the input", self.top(), self.scale)
     }
 }

@@ -21,6 +21,17 @@ impl Ciphertext {
         level("the other ciphertext", other.moduli, self.moduli)
     }
 
+    /// Whether it has two polynomials, so many moduli, and this scale, bit for bit.
+    ///
+    /// # Errors
+    /// [`HeError::Size`], [`HeError::Level`], [`HeError::Scale`].
+    pub fn check(&self, what: &'static str, moduli: usize, scale: f64) -> Result<(), HeError> {
+        self.pair(what)?;
+        level(what, self.moduli, moduli)?;
+        let same = self.scale.to_bits() == scale.to_bits();
+        if same { Ok(()) } else { Err(HeError::Scale { ours: scale, theirs: self.scale }) }
+    }
+
     pub(super) fn fits_plain(&self, plain: &Plaintext) -> Result<(), HeError> {
         self.context.same(&plain.context)?;
         level("the plaintext", plain.moduli, self.moduli)
@@ -213,6 +224,18 @@ impl Ciphertext {
             return Ok(self.clone());
         }
         self.automorphism(self.context.rotation(steps)?, keys)
+    }
+
+    /// The sum with its rotations by each of `steps`, one after the other: each is of the sum so far.
+    ///
+    /// # Errors
+    /// As [`Ciphertext::rotate`].
+    pub fn folded(
+        self,
+        steps: impl IntoIterator<Item = i64>,
+        keys: &GaloisKeys,
+    ) -> Result<Self, HeError> {
+        steps.into_iter().try_fold(self, |sum, step| sum.rotate(step, keys)?.plus(&sum))
     }
 
     /// The conjugate of every number.

@@ -65,12 +65,8 @@ impl<W> LinearMap<W> {
             };
             whole = Some(together.rotate(*distance, keys)?);
         }
-        let mut sum = whole.ok_or(HeError::Transparent)?.rescale()?;
-        for step in &self.folds {
-            let moved = sum.rotate(*step, keys)?;
-            sum = sum.plus(&moved)?;
-        }
-        Ok(sum)
+        let sum = whole.ok_or(HeError::Transparent)?.rescale()?;
+        sum.folded(self.folds.iter().copied(), keys)
     }
 }
 
