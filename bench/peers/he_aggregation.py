@@ -82,6 +82,13 @@ def main() -> None:
             own = statistics.median(ours[scheme][name] for _, ours in pairs)
             print(f"{scheme} {name} {own:.2f}: {min(ratios):.1f}x to {max(ratios):.1f}x,"
                   f" median {median:.1f}x")
+    taken = [
+        (theirs["read_ms"] + theirs["add_ms"])
+        / (ours["ring"]["read_ms"] + ours["ring"]["add_ms"])
+        for theirs, ours in pairs
+    ]
+    print(f"ring, what a server does with an upload, read and add: {min(taken):.1f}x to"
+          f" {max(taken):.1f}x")
     many = [theirs["add_ms"] / ours["ring"]["add_many_ms"] for theirs, ours in pairs]
     print(f"ring, eight added at once: {min(many):.1f}x to {max(many):.1f}x a client")
     if "paillier" in pairs[0][1]:

@@ -10,8 +10,6 @@ use crate::context::Base;
 use crate::sample::{MAX_ERROR, errors, seed, ternary};
 use crate::seal::{SEED_BYTES, Seed};
 
-/// Words of a sum that stay in the nearest cache. It divides every degree.
-const TILE: usize = 1024;
 /// Words that hold a coefficient modulo Q: 438 bits at most, and carries.
 const WORDS: usize = 8;
 
@@ -452,8 +450,8 @@ impl AdditiveHe for Ring {
         self.add_all(sum, std::slice::from_ref(other))
     }
 
-    /// A part of the sum stays in the nearest cache while that of every other is added: memory is read once
-    /// for each of them, and once for the sum. After an error the sum is as it was.
+    /// A limb of the sum stays in the cache while that of every other is added: memory is read once for each
+    /// of them, and once for the sum. After an error the sum is as it was.
     fn add_all(&self, sum: &mut Sum, others: &[Sum]) -> Result<(), AdditiveError> {
         self.own(sum)?;
         let mut addends = sum.addends;
@@ -464,11 +462,11 @@ impl AdditiveHe for Ring {
             }
             addends = self.terms.together(addends, other.addends)?;
         }
-        let (tile, degree) = (TILE.min(self.layout.degree), self.layout.degree);
-        for (at, words) in sum.words.chunks_mut(tile).enumerate() {
-            let modulus = self.layout.moduli[at * tile / degree % self.layout.moduli.len()];
+        let degree = self.layout.degree;
+        let moduli = self.layout.moduli.iter().cycle();
+        for (at, (words, modulus)) in sum.words.chunks_mut(degree).zip(moduli).enumerate() {
             for other in others {
-                modulus.add_assign(words, &other.words[at * tile..(at + 1) * tile]);
+                modulus.add_assign(words, &other.words[at * degree..(at + 1) * degree]);
             }
         }
         sum.addends = addends;
