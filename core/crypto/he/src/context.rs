@@ -3,12 +3,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nexus_field::rns::{Modulus, Transform};
 use nexus_types::keep_freed_memory;
 
 use crate::bfv::Tables;
+use crate::switch::Hybrid;
 use crate::{HeError, Parameters, ParametersId, Scheme, threads};
 
 /// The generator of the rotations, modulo 2N.
@@ -87,6 +89,8 @@ pub struct Context {
     /// The inverse of modulus j modulo modulus i at `inverses[j][i]`; 0 for i = j.
     inverses: Vec<Vec<u64>>,
     orders: Mutex<BTreeMap<u64, Arc<[u32]>>>,
+    /// Constants of switching, if several moduli are for keys.
+    hybrid: Option<Hybrid>,
     /// Constants of BFV.
     integers: Option<Tables>,
 }
@@ -112,8 +116,8 @@ impl Context {
             (Scheme::Bfv, Some(plain)) => Some(Tables::new(&parameters, plain)?),
             _ => None,
         };
-        let orders = Mutex::default();
-        Ok(Arc::new(Self { parameters, base, ids, inverses, orders, integers }))
+        let (orders, hybrid) = (Mutex::default(), Hybrid::new(&parameters));
+        Ok(Arc::new(Self { parameters, base, ids, inverses, orders, hybrid, integers }))
     }
 
     /// The parameters.
@@ -155,9 +159,20 @@ impl Context {
         self.inverses[of][at]
     }
 
-    /// The place of the modulus that is for keys only, if there is one.
-    pub(crate) fn special(&self) -> Option<usize> {
-        self.base.0.len().checked_sub(1).filter(|at| *at > 0)
+    /// The places of the moduli that are for keys only.
+    ///
+    /// # Errors
+    /// [`HeError::Moduli`] if there is none.
+    pub(crate) fn special(&self) -> Result<Range<usize>, HeError> {
+        let all = self.base.0.len();
+        match self.parameters.special() {
+            0 => Err(HeError::Moduli { got: all, least: 2, most: crate::MAX_MODULI }),
+            special => Ok(all - special..all),
+        }
+    }
+
+    pub(crate) const fn hybrid(&self) -> Option<&Hybrid> {
+        self.hybrid.as_ref()
     }
 
     /// The transforms of all moduli.
@@ -266,18 +281,31 @@ impl Context {
             *word = p.add(*word, half);
         }
         let last = &*last;
+        self.subtract(kept, |to| self.inverses[at][to], |to, room| {
+            let modulus = self.modulus(to);
+            let reduced = modulus.reduce(half);
+            modulus.reduce_from(room, last);
+            for word in room {
+                *word = modulus.sub(*word, reduced);
+            }
+        });
+    }
+
+    /// `kept` ← (kept − what `rest` writes) times a factor, both by place of the modulus.
+    pub(crate) fn subtract(
+        &self,
+        kept: &mut [u64],
+        factor: impl Fn(usize) -> u64 + Sync,
+        rest: impl Fn(usize, &mut [u64]) + Sync,
+    ) {
         threads::each(self.limbs(kept).enumerate(), |(to, (transform, limb))| {
             let modulus = transform.modulus();
-            let reduced = modulus.reduce(half);
             with_room(self.degree(), |room| {
-                modulus.reduce_from(room, last);
-                for word in &mut *room {
-                    *word = modulus.sub(*word, reduced);
-                }
+                rest(to, room);
                 transform.forward(room);
                 modulus.sub_assign(limb, room);
             });
-            modulus.scale(limb, self.inverses[at][to]);
+            modulus.scale(limb, factor(to));
         });
     }
 

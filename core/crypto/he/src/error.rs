@@ -35,6 +35,14 @@ pub enum HeError {
         /// The most.
         most: usize,
     },
+    /// A number of moduli for keys that is not possible.
+    #[error("{got} moduli for keys only: {problem}")]
+    Special {
+        /// How many.
+        got: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// The same modulus twice.
     #[error("the modulus {got} is in the list twice")]
     Twice {

@@ -1,6 +1,7 @@
 //! Keys. In all of them b + a s is small, or small plus what the key is made for.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use nexus_field::rns::Modulus;
@@ -8,6 +9,7 @@ use nexus_types::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::context::Context;
+use crate::extension::product;
 use crate::sample::{errors, seed, ternary, uniform};
 use crate::seal::Seed;
 use crate::{Ciphertext, HeError, Plaintext, SeededCiphertext};
@@ -29,11 +31,13 @@ pub struct PublicKey {
     seed: Option<Seed>,
 }
 
-/// A key that turns what is under another secret into what is under s: for each data modulus a pair
-/// over all moduli.
+/// A key that turns what is under another secret into what is under s: for each part that polynomials
+/// are taken apart into a pair over all moduli.
 #[derive(Clone, Debug)]
 pub struct SwitchingKey {
     context: Arc<Context>,
+    /// The places of the moduli for keys.
+    special: Range<usize>,
     digits: Vec<[Vec<u64>; 2]>,
     /// What the second polynomials grow from, where it is known.
     seeds: Vec<Option<Seed>>,
@@ -97,24 +101,24 @@ impl SecretKey {
     /// A key for what is under `other`, over all moduli and transformed.
     fn switching(&self, other: &[u64], rng: &mut dyn CryptoRng) -> Result<SwitchingKey, HeError> {
         let context = &self.context;
-        let (count, degree) = (context.parameters().moduli().len(), context.degree());
-        let special = context.special().ok_or(HeError::Moduli {
-            got: 1,
-            least: 2,
-            most: crate::MAX_MODULI,
-        })?;
-        let digit = |at: usize| {
-            let ([mut b, a], seed) = self.zero(count, rng);
-            let modulus = context.modulus(at);
-            let factor = modulus.reduce(context.modulus(special).value());
-            let limb = at * degree..(at + 1) * degree;
-            let mut scaled = Zeroizing::new(other[limb.clone()].to_vec());
-            modulus.scale(&mut scaled, factor);
-            modulus.add_assign(&mut b[limb], &scaled);
+        let (all, degree) = (context.parameters().moduli(), context.degree());
+        let special = context.special()?;
+        let (data, keys) = all.split_at(special.start);
+        let digit = |part: Range<usize>| {
+            let ([mut b, a], seed) = self.zero(all.len(), rng);
+            for at in part {
+                let modulus = data[at];
+                let limb = at * degree..(at + 1) * degree;
+                let mut scaled = Zeroizing::new(other[limb.clone()].to_vec());
+                modulus.scale(&mut scaled, product(keys, modulus));
+                modulus.add_assign(&mut b[limb], &scaled);
+            }
             ([b, a], Some(seed))
         };
-        let (digits, seeds) = (0..special).map(digit).unzip();
-        Ok(SwitchingKey { context: Arc::clone(context), digits, seeds })
+        let starts = (0..data.len()).step_by(keys.len());
+        let parts = starts.map(|start| start..(start + keys.len()).min(data.len()));
+        let (digits, seeds) = parts.map(digit).unzip();
+        Ok(SwitchingKey { context: Arc::clone(context), special, digits, seeds })
     }
 
     /// A key that takes products of two ciphertexts back to two polynomials.
@@ -292,8 +296,13 @@ impl SwitchingKey {
         context: &Arc<Context>,
         digits: Vec<[Vec<u64>; 2]>,
         seeds: Vec<Option<Seed>>,
-    ) -> Self {
-        Self { context: Arc::clone(context), digits, seeds }
+    ) -> Result<Self, HeError> {
+        Ok(Self { context: Arc::clone(context), special: context.special()?, digits, seeds })
+    }
+
+    /// The places of the moduli for keys.
+    pub(crate) fn special(&self) -> Range<usize> {
+        self.special.clone()
     }
 
     pub(crate) fn seeds(&self) -> &[Option<Seed>] {
@@ -304,7 +313,7 @@ impl SwitchingKey {
         &self.context
     }
 
-    /// For each data modulus a pair over all moduli.
+    /// For each part a pair over all moduli.
     pub(crate) fn pairs(&self) -> &[[Vec<u64>; 2]] {
         &self.digits
     }

@@ -54,6 +54,7 @@ mod ckks;
 mod context;
 mod engine;
 mod error;
+mod extension;
 mod keys;
 mod linear;
 mod parameters;

@@ -28,11 +28,16 @@ pub struct ParametersId(pub [u8; 32]);
 
 /// Parameters of one scheme: a degree N, primes that are 1 modulo 2N, of which the last is for keys
 /// only if there are several, and for BFV a plain modulus t, which need be no prime.
+///
+/// More than one can be for keys ([`Parameters::with_special`]): then keys are smaller and switching is
+/// faster, and SEAL has no such keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {
     scheme: Scheme,
     degree: usize,
     moduli: Vec<Modulus>,
+    /// How many of them are for keys only.
+    special: usize,
     plain: Option<u64>,
 }
 
@@ -67,7 +72,28 @@ impl Parameters {
             return Err(HeError::Insecure { got: bits, limit, degree });
         }
         let plain = plain_of(scheme, &moduli, plain)?;
-        Ok(Self { scheme, degree, moduli, plain })
+        let special = usize::from(moduli.len() > 1);
+        Ok(Self { scheme, degree, moduli, special, plain })
+    }
+
+    /// The same with the last `special` moduli for keys only: hybrid key switching (Han & Ki 2020, ePrint
+    /// 2019/688), which takes polynomials apart modulo so many moduli at a time.
+    ///
+    /// # Errors
+    /// [`HeError::Special`] unless one modulus at least is for keys and one for data, and the product
+    /// of those for keys has as many bits as that of any part, if there are several.
+    pub fn with_special(self, special: usize) -> Result<Self, HeError> {
+        let refuse = |problem| Err(HeError::Special { got: special, problem });
+        if special == 0 || special >= self.moduli.len() {
+            return refuse("one is needed, and one for data");
+        }
+        let (data, keys) = self.moduli.split_at(self.moduli.len() - special);
+        let (largest, room) =
+            (data.chunks(special).map(product_bits).max(), Some(product_bits(keys)));
+        if special > 1 && largest > room {
+            return refuse("their product is smaller than that of as many for data");
+        }
+        Ok(Self { special, ..self })
     }
 
     /// CKKS with primes of these sizes, as SEAL chooses them; the last is for keys.
@@ -98,7 +124,7 @@ impl Parameters {
         self.degree
     }
 
-    /// All moduli; the last is for keys only, if there are several.
+    /// All moduli; the last is for keys only, or the last [`Parameters::special`].
     pub fn moduli(&self) -> &[Modulus] {
         &self.moduli
     }
@@ -110,7 +136,17 @@ impl Parameters {
 
     /// How many moduli a fresh ciphertext has.
     pub fn top(&self) -> usize {
-        (self.moduli.len() - 1).max(1)
+        self.moduli.len() - self.special
+    }
+
+    /// How many moduli are for keys only: none if there is but one.
+    pub const fn special(&self) -> usize {
+        self.special
+    }
+
+    /// Parts that a polynomial of so many moduli is taken apart into, to be switched: dnum.
+    pub fn parts(&self, moduli: usize) -> usize {
+        moduli.div_ceil(self.special.max(1))
     }
 
     /// t, in BFV.
@@ -119,7 +155,8 @@ impl Parameters {
     }
 
     /// The name of the level that has the first `moduli` of them: BLAKE2b-256 of scheme, degree,
-    /// moduli and t, a 64-bit word each. `None` unless there are so many.
+    /// moduli and t, a 64-bit word each, and for that of keys how many are for keys only, if several
+    /// are. `None` unless there are so many.
     pub fn id(&self, moduli: usize) -> Option<ParametersId> {
         let used = self.moduli.get(..moduli).filter(|used| !used.is_empty())?;
         let scheme = match self.scheme {
@@ -128,7 +165,9 @@ impl Parameters {
         };
         let plain = self.plain.unwrap_or_default();
         let words = [scheme, self.degree as u64].into_iter();
-        let words = words.chain(used.iter().map(|it| it.value())).chain([plain]);
+        let several = moduli == self.moduli.len() && self.special > 1;
+        let special = several.then_some(self.special as u64);
+        let words = words.chain(used.iter().map(|it| it.value())).chain([plain]).chain(special);
         let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
         let mut id = [0; 32];
         id.copy_from_slice(&Node::digest(32).hash(b"", &bytes)[..32]);
@@ -213,6 +252,22 @@ mod tests {
         let bfv = Parameters::new(Scheme::Bfv, 4096, &moduli, Some(1_032_193)).unwrap();
         is_named(&bfv, 3, "51f0b0172e4629d58f1802d4c7c257c0100dde01dcdbf661e004a4627e01f9bf");
         assert!(bfv.id(0).is_none() && bfv.id(4).is_none());
+    }
+
+    #[test]
+    fn several_moduli_are_for_keys_if_they_cover_every_part() {
+        let of = |bits: &[u32], special| {
+            Parameters::ckks(8192, bits).and_then(|it| it.with_special(special))
+        };
+        let plain = Parameters::ckks(8192, &[30, 30, 30, 36, 36]).unwrap();
+        let hybrid = plain.clone().with_special(2).unwrap();
+        assert_eq!((hybrid.top(), hybrid.parts(3), hybrid.parts(2)), (3, 2, 1));
+        assert_eq!(hybrid.id(3), plain.id(3), "data are those of SEAL");
+        assert_ne!(hybrid.id(5), plain.id(5), "keys are not");
+        assert_eq!(plain.clone().with_special(1).unwrap(), plain);
+        for (bits, special) in [(&[30, 30][..], 0), (&[30, 30], 2), (&[40, 40, 30, 30], 2)] {
+            assert!(matches!(of(bits, special), Err(HeError::Special { got, .. }) if got == special));
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use nexus_field::rns::Modulus;
+
 use crate::context::Context;
 use crate::{HeError, bfv};
 
@@ -12,8 +14,9 @@ const ERROR: f64 = 21.0;
 /// decrypted wrongly while t·E < Q/4.
 ///
 /// It is a worst case: an error that is measured is smaller by about half the bits that N has for every product.
-/// With B = 21 the largest error drawn, p the modulus for keys, L the number of moduli, and
-/// R = (N + 3)/2, which exceeds all that a ciphertext, centred, wraps around Q:
+/// With B = 21 the largest error drawn, p the first modulus for keys and P the product of all of them, L
+/// the number of parts that a polynomial is taken apart into, D the largest product of the moduli of
+/// one, and R = (N + 3)/2, which exceeds all that a ciphertext, centred, wraps around Q:
 ///
 /// | after | E |
 /// |---|---|
@@ -23,7 +26,7 @@ const ERROR: f64 = 21.0;
 /// | a sum with a known polynomial | E + 1 |
 /// | a product with a known m | ‖m‖₁ E, at most (N t/2) E |
 /// | a product | t N (1 + R)(E₁ + E₂) + t N E₁ E₂/Q + (1 + N + N²)/2 |
-/// | relinearisation, rotation | E + L N B max qᵢ/p + R |
+/// | relinearisation, rotation | E + L N B D/P + R |
 /// | a modulus q dropped | E/q + R |
 #[derive(Clone, Debug)]
 pub struct Noise {
@@ -53,8 +56,8 @@ impl Noise {
     pub fn of_public(context: &Arc<Context>) -> Result<Self, HeError> {
         let drawn = (2.0 * context.degree() as f64 + 1.0) * ERROR;
         let error = match context.special() {
-            Some(special) => drawn / context.modulus(special).value() as f64 + wraps(context),
-            None => drawn,
+            Ok(special) => drawn / context.modulus(special.start).value() as f64 + wraps(context),
+            Err(_) => drawn,
         };
         Self::new(context, context.parameters().top(), error + 1.0)
     }
@@ -107,12 +110,14 @@ impl Noise {
     /// # Errors
     /// [`HeError::Moduli`] if there is no modulus for keys.
     pub fn switched(&self) -> Result<Self, HeError> {
-        let none = HeError::Moduli { got: 1, least: 2, most: crate::MAX_MODULI };
-        let special = self.context.special().ok_or(none)?;
-        let value = |at| self.context.modulus(at).value() as f64;
-        let largest = (0..self.moduli).map(value).fold(0.0, f64::max);
-        let drawn = self.moduli as f64 * self.context.degree() as f64 * ERROR;
-        let error = self.error + drawn * (largest / value(special)) + wraps(&self.context);
+        let parameters = self.context.parameters();
+        let special = self.context.special()?;
+        let product = |of: &[Modulus]| of.iter().map(|it| it.value() as f64).product::<f64>();
+        let parts = parameters.moduli()[..self.moduli].chunks(special.len());
+        let drawn = parts.len() as f64 * self.context.degree() as f64 * ERROR;
+        let largest = parts.map(product).fold(0.0, f64::max);
+        let special = product(&parameters.moduli()[special]);
+        let error = self.error + drawn * (largest / special) + wraps(&self.context);
         Ok(Self { error, ..self.clone() })
     }
 

@@ -3,13 +3,12 @@
 use nexus_field::rns::{Modulus, choose};
 
 use crate::context::Base;
+use crate::extension::{Extension, high, low, product, share};
 use crate::{HeError, Parameters};
 
 /// Bits of the primes that products are computed modulo, besides those of the ciphertext: those that
 /// transforms are fastest with.
 const BITS: u32 = 46;
-/// Bits of a fraction that is summed.
-const FRACTION: u32 = 57;
 
 /// Constants of one set of parameters.
 #[derive(Debug)]
@@ -103,30 +102,6 @@ impl Level {
     }
 }
 
-/// The product of all, modulo q.
-fn product(moduli: &[Modulus], q: Modulus) -> u64 {
-    moduli.iter().fold(q.reduce(1), |product, other| q.mul(product, q.reduce(other.value())))
-}
-
-/// (Q/qᵢ)^−1 modulo qᵢ, of the product Q of all.
-fn share(moduli: &[Modulus], at: usize) -> u64 {
-    let own = moduli[at];
-    let others = moduli.iter().enumerate().filter(|(other, _)| *other != at);
-    let product = others
-        .fold(own.reduce(1), |product, (_, other)| own.mul(product, own.reduce(other.value())));
-    own.inverse(product).unwrap_or_default()
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the low word")]
-const fn low(word: u128) -> u64 {
-    word as u64
-}
-
-/// ⌊a·b/2^64⌋.
-fn high(a: u64, b: u64) -> u64 {
-    low((u128::from(a) * u128::from(b)) >> 64)
-}
-
 /// From m to ⌊(Q m + ⌊(t + 1)/2⌋)/t⌋ = m·⌊Q/t⌋ + ⌊(m·r + ⌊(t + 1)/2⌋)/t⌋ with r = Q mod t.
 #[derive(Debug)]
 struct Scaling {
@@ -213,76 +188,5 @@ impl Reading {
         };
         let coefficients = sums.into_iter().map(&mut coefficient).collect();
         certain.then_some(coefficients)
-    }
-}
-
-/// From residues modulo some primes to those modulo others, of the integer of smallest magnitude.
-#[derive(Debug)]
-pub(super) struct Extension {
-    sources: Vec<Source>,
-    /// Each prime, Q/qᵢ modulo it, and at the end −Q.
-    targets: Vec<(Modulus, Vec<u64>)>,
-    /// Bits of the largest source.
-    bits: u32,
-}
-
-/// A prime that is extended from.
-#[derive(Debug)]
-struct Source {
-    modulus: Modulus,
-    /// (Q/qᵢ)^−1 modulo it.
-    share: u64,
-    /// ⌊2^(57 + bits)/qᵢ⌋.
-    fraction: u64,
-}
-
-impl Extension {
-    /// Of `into`·x, times `out` modulo each target.
-    fn new(
-        sources: &[Modulus],
-        targets: &[Modulus],
-        into: u64,
-        out: impl Fn(Modulus) -> u64,
-    ) -> Self {
-        let source = |(at, modulus): (usize, &Modulus)| Source {
-            modulus: *modulus,
-            share: modulus.mul(share(sources, at), modulus.reduce(into)),
-            fraction: low((1 << (FRACTION + modulus.bits())) / u128::from(modulus.value())),
-        };
-        let target = |p: &Modulus| {
-            let all = p.mul(product(sources, *p), out(*p));
-            let part = |q: &Modulus| {
-                let inverse = p.inverse(p.reduce(q.value())).unwrap_or_default();
-                p.mul(all, inverse)
-            };
-            (*p, sources.iter().map(part).chain([p.neg(all)]).collect())
-        };
-        Self {
-            sources: sources.iter().enumerate().map(source).collect(),
-            targets: targets.iter().map(target).collect(),
-            bits: sources.iter().map(|modulus| modulus.bits()).max().unwrap_or_default(),
-        }
-    }
-
-    /// The limbs for the targets, of coefficients whose limbs for the sources are used up.
-    pub(super) fn apply(&self, limbs: &mut [u64], degree: usize) -> Vec<u64> {
-        let mut turns = vec![1 << (FRACTION - 1); degree];
-        for (source, limb) in self.sources.iter().zip(limbs.chunks_exact_mut(degree)) {
-            source.modulus.scale(limb, source.share);
-            let shift = u64::BITS - source.modulus.bits();
-            for (turn, word) in turns.iter_mut().zip(limb) {
-                *turn += high(*word << shift, source.fraction);
-            }
-        }
-        for turn in &mut turns {
-            *turn >>= FRACTION;
-        }
-        let mut out = vec![0; self.targets.len() * degree];
-        let vectors = || limbs.chunks_exact(degree).take(self.sources.len()).chain([&turns[..]]);
-        for ((modulus, weights), out) in self.targets.iter().zip(out.chunks_exact_mut(degree)) {
-            let terms: Vec<_> = vectors().zip(weights.iter().copied()).collect();
-            modulus.weighted_sum(out, &terms, self.bits);
-        }
-        out
     }
 }

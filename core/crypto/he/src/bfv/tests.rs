@@ -5,12 +5,15 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use super::*;
 use crate::{Parameters, RelinearisationKey, Scheme, SecretKey};
 
-/// Degree, bits of primes, bits of t.
-const SETS: [(usize, &[u32], u32); 4] = [
-    (1024, &[27], 14),
-    (4096, &[36, 36, 37], 20),
-    (8192, &[43, 43, 44, 44, 44], 20),
-    (8192, &[60, 40, 40, 60], 30),
+/// Degree, bits of primes, bits of t; how many primes are for keys.
+type Set = (usize, &'static [u32], u32, usize);
+
+const SETS: [Set; 5] = [
+    (1024, &[27], 14, 0),
+    (4096, &[36, 36, 37], 20, 1),
+    (8192, &[43, 43, 44, 44, 44], 20, 1),
+    (8192, &[60, 40, 40, 60], 30, 1),
+    (8192, &[40, 40, 40, 44, 44], 20, 2),
 ];
 
 struct Party {
@@ -21,8 +24,12 @@ struct Party {
 }
 
 impl Party {
-    fn new((degree, bits, plain): (usize, &[u32], u32)) -> Self {
-        let context = Context::new(Parameters::bfv(degree, bits, plain).unwrap()).unwrap();
+    fn new((degree, bits, plain, special): Set) -> Self {
+        let mut parameters = Parameters::bfv(degree, bits, plain).unwrap();
+        if special > 0 {
+            parameters = parameters.with_special(special).unwrap();
+        }
+        let context = Context::new(parameters).unwrap();
         let mut rng = ChaCha12Rng::seed_from_u64(7);
         let encoder = Encoder::new(&context).unwrap();
         Self { secret: SecretKey::generate(&context, &mut rng), encoder, rng, context }

@@ -1,6 +1,8 @@
 //! Several rotations of one ciphertext at the price of one decomposition (Halevi & Shoup 2018, ePrint
 //! 2018/244).
 
+use std::ops::Range;
+
 use nexus_field::rns::Modulus;
 
 use crate::context::Context;
@@ -8,29 +10,31 @@ use crate::keys::{GaloisKeys, SwitchingKey};
 use crate::switch::Residues;
 use crate::{Ciphertext, HeError, Plaintext, threads};
 
-/// The digits of a polynomial for all moduli and the one for keys.
+/// The parts of a polynomial for all moduli.
 struct Digits {
-    /// By the modulus that they are taken for, that for keys last; one digit after the other.
+    /// By the modulus that they are taken for, those for keys last; one part after the other.
     targets: Vec<Vec<u64>>,
 }
 
 impl Digits {
-    fn of(context: &Context, words: &[u64], moduli: usize, special: usize) -> Self {
+    fn of(context: &Context, words: &[u64], moduli: usize, special: Range<usize>) -> Self {
         let residues = Residues::of(context, words);
         let digits = |target| {
-            let mut digits = vec![0; words.len()];
+            let mut digits = vec![0; context.parameters().parts(moduli) * context.degree()];
             residues.digits(target, &mut digits);
             digits
         };
-        Self { targets: threads::map((0..moduli).chain([special]), digits) }
+        Self { targets: threads::map((0..moduli).chain(special), digits) }
     }
 
     /// What the polynomial, after X → X^element, contributes under s.
-    fn switched(&self, context: &Context, element: u64, key: &SwitchingKey) -> [Vec<u64>; 2] {
-        let moduli = self.targets.len() - 1;
-        key.products(moduli, |target, out| {
-            context.permute(&self.targets[target.min(moduli)], element, out);
-        })
+    fn switched(
+        &self,
+        (context, moduli): (&Context, usize),
+        element: u64,
+        key: &SwitchingKey,
+    ) -> [Vec<u64>; 2] {
+        key.products(moduli, |at, _, out| context.permute(&self.targets[at], element, out))
     }
 }
 
@@ -44,9 +48,7 @@ impl Ciphertext {
         keys.context().same(&self.context)?;
         let [first, second] = self.pair("a rotation")?;
         let context = &*self.context;
-        let Some(special) = context.special() else {
-            return Err(HeError::Moduli { got: 1, least: 2, most: crate::MAX_MODULI });
-        };
+        let special = context.special()?;
         let worth = steps.iter().any(|step| *step != 0);
         let digits = worth.then(|| Digits::of(context, second, self.moduli, special));
         let rotated = |step: &i64| {
@@ -54,7 +56,7 @@ impl Ciphertext {
                 return Ok(self.clone());
             };
             let element = context.rotation(*step)?;
-            let [mut sum, other] = digits.switched(context, element, keys.key(element)?);
+            let [mut sum, other] = digits.switched((context, self.moduli), element, keys.key(element)?);
             let moved = context.permuted(first, element);
             context.each(&mut sum, &moved, Modulus::add_assign);
             Ok(Self::new(&self.context, vec![sum, other], self.moduli, self.scale))

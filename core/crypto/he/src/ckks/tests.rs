@@ -16,8 +16,12 @@ struct Set {
     rng: ChaCha12Rng,
 }
 
-fn set(bits: &[u32]) -> Set {
-    let context = Context::new(Parameters::ckks(8192, bits).unwrap()).unwrap();
+fn parameters((bits, special): (&[u32], usize)) -> Parameters {
+    Parameters::ckks(8192, bits).unwrap().with_special(special).unwrap()
+}
+
+fn set(list: (&[u32], usize)) -> Set {
+    let context = Context::new(parameters(list)).unwrap();
     let mut rng = ChaCha12Rng::seed_from_u64(1);
     let secret = SecretKey::generate(&context, &mut rng);
     let (public, encoder) = (secret.public(&mut rng), Encoder::new(&context).unwrap());
@@ -44,13 +48,14 @@ impl Set {
     }
 }
 
-/// Primes for the kernels of 50 bits, and SEAL's usual ones.
-const LISTS: [&[u32]; 2] = [&[50, 40, 40, 50], &[60, 40, 40, 60]];
+/// Primes for the kernels of 50 bits, SEAL's usual ones, and two for keys: bits, and how many for keys.
+const LISTS: [(&[u32], usize); 3] =
+    [(&[50, 40, 40, 50], 1), (&[60, 40, 40, 60], 1), (&[45, 40, 40, 44, 44], 2)];
 
 #[test]
 fn numbers_come_back_from_both_encryptions() {
-    for bits in LISTS {
-        let mut set = set(bits);
+    for list in LISTS {
+        let mut set = set(list);
         let numbers = set.numbers(1);
         let by_secret = set.encrypt(&numbers);
         set.check(&by_secret, |at| numbers[at], 1e-8);
@@ -64,8 +69,8 @@ fn numbers_come_back_from_both_encryptions() {
 
 #[test]
 fn arithmetic_is_that_of_the_numbers() {
-    for bits in LISTS {
-        let mut set = set(bits);
+    for list in LISTS {
+        let mut set = set(list);
         let (x, y) = (set.numbers(1), set.numbers(2));
         let (a, b) = (set.encrypt(&x), set.encrypt(&y));
         let plain = set.encoder.encode(&y, SCALE).unwrap();
@@ -90,8 +95,8 @@ fn arithmetic_is_that_of_the_numbers() {
 
 #[test]
 fn slots_rotate_and_conjugate_at_every_level() {
-    for bits in LISTS {
-        let mut set = set(bits);
+    for list in LISTS {
+        let mut set = set(list);
         let (x, slots) = (set.numbers(3), set.encoder.slots());
         let mut keys = set.secret.rotations(&[1, -3, 1000], &mut set.rng).unwrap();
         for moduli in [3, 2, 1] {
@@ -140,11 +145,48 @@ fn what_does_not_fit_is_refused() {
     {
         assert!(matches!(encode(&[value], scale), HeError::Number { .. }), "{value} {scale}");
     }
-    let stranger = Context::new(Parameters::ckks(8192, LISTS[1]).unwrap()).unwrap();
+    let stranger = Context::new(parameters(LISTS[1])).unwrap();
     let strange = SecretKey::generate(&stranger, &mut set.rng);
     assert_eq!(strange.decrypt(&a).unwrap_err(), HeError::OtherParameters);
     let bfv = Context::new(Parameters::bfv(4096, &[36, 36, 37], 20).unwrap()).unwrap();
     assert!(matches!(Encoder::new(&bfv), Err(HeError::Scheme { .. })));
+}
+
+#[test]
+fn several_moduli_for_keys_leave_the_noise_as_it_was() {
+    // The distance to one modulus for keys is that of rounding: the bits of the data moduli are equal.
+    let bits = [40, 30, 30, 30, 30, 30, 30];
+    let error = |special: usize, each: u32| {
+        let bits = [&bits[..], &vec![each; special]].concat();
+        let parameters = Parameters::ckks(16_384, &bits).unwrap().with_special(special).unwrap();
+        let context = Context::new(parameters).unwrap();
+        let mut rng = ChaCha12Rng::seed_from_u64(special as u64);
+        let secret = SecretKey::generate(&context, &mut rng);
+        let encoder = Encoder::new(&context).unwrap();
+        let public = secret.public(&mut rng);
+        let mut set = Set { context, encoder, secret, public, rng };
+        let (x, scale) = (set.numbers(4), 2_f64.powi(30));
+        let keys = set.secret.rotations(&[1, 5], &mut set.rng).unwrap();
+        let plain = set.encoder.encode(&x, scale).unwrap();
+        let all = set.secret.encrypt(&plain, &mut set.rng).unwrap();
+        let mut worst: f64 = 0.0;
+        for moduli in 1..=7 {
+            let ciphertext = all.clone().drop_to(moduli).unwrap();
+            let hoisted = ciphertext.rotations(&[1, 5], &keys).unwrap();
+            let alone = ciphertext.rotate(1, &keys).unwrap();
+            for (turn, rotated) in [(1, &alone), (1, &hoisted[0]), (5, &hoisted[1])] {
+                let got = set.encoder.decode(&set.secret.decrypt(rotated).unwrap()).unwrap();
+                let wrong = |at: usize| (got[at] - x[(at + turn) % x.len()]).abs();
+                worst = (0..x.len()).map(wrong).fold(worst, f64::max);
+            }
+        }
+        worst
+    };
+    let one = error(1, 44);
+    for (special, each) in [(2, 37), (3, 35), (4, 34), (5, 33)] {
+        let several = error(special, each);
+        assert!(several < 1.5 * one, "{special}: {several}, not {one}");
+    }
 }
 
 proptest! {

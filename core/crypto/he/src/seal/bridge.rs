@@ -61,7 +61,7 @@ fn switching(
 ) -> Result<crate::SwitchingKey, SealError> {
     let pairs = key.into_iter().map(|part| pair(part, context));
     let (pairs, seeds) = pairs.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
-    Ok(crate::SwitchingKey::of(tables, pairs, seeds))
+    Ok(crate::SwitchingKey::of(tables, pairs, seeds)?)
 }
 
 impl crate::Ciphertext {

@@ -35,7 +35,9 @@ impl Context {
             let moduli = parameters.moduli().get(..limbs)?;
             Some(Level { id: parameters.id(limbs)?, limbs, bits: product_bits(moduli) })
         };
-        let levels = (1..=parameters.moduli().len()).rev().filter_map(level).collect();
+        let data = (1..=parameters.top()).rev();
+        let keys = (parameters.special() > 0).then_some(parameters.moduli().len());
+        let levels = keys.into_iter().chain(data).filter_map(level).collect();
         Self { parameters, levels, limits: Limits::default() }
     }
 
@@ -75,9 +77,9 @@ impl Context {
         self.parameters.moduli().get(..level.limbs).unwrap_or_default()
     }
 
-    /// Parts of a key for switching, one for each data prime; none where there is no special prime.
+    /// Parts of a key for switching, one for each data prime if one prime is for keys; none where none is.
     pub fn key_parts(&self) -> Option<usize> {
-        (self.levels.len() > 1).then(|| self.first_level().limbs)
+        (self.levels.len() > 1).then(|| self.parameters.parts(self.first_level().limbs))
     }
 
     /// The level of data with that id.

@@ -29,10 +29,14 @@ pub fn read_first_parameters(bytes: &[u8]) -> Result<(Parameters, &[u8]), SealEr
 ///
 /// # Errors
 ///
-/// A modulus has more than 60 bits, or there is not enough memory.
+/// A modulus has more than 60 bits, several are for keys, or there is not enough memory.
 pub fn write_parameters(parameters: &Parameters, encoding: Encoding) -> Result<Vec<u8>, SealError> {
     let mut moduli = parameters.moduli().iter().map(|modulus| modulus.value());
     moduli.try_for_each(check_bits)?;
+    if parameters.special() > 1 {
+        let (got, problem) = (parameters.special(), "SEAL knows of one");
+        return Err(HeError::Special { got, problem }.into());
+    }
     let size = 17 + (HEADER + 8) * (parameters.moduli().len() + 1);
     Writer::object(encoding, size, |writer| emit(parameters, writer))
 }
