@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::plan::{affine, depth_of, first_fit, products, scale_of, small, squared, widths};
+use super::plan::{affine, cheapest, depth_of, first_fit, products, small, squared, terms_of, widths};
 use super::ready::{Builder, Ready, Steps};
 use super::{Affine, Cost, EvaluationKeys, Limits, PlanError, Stage, Terms};
 use crate::threads::map as share;
@@ -35,18 +35,14 @@ impl BatchPlan {
         let parameters = first_fit(depth, 1)?;
         let outputs = stages.iter().rev().find_map(affine).map_or(inputs, |it| it.matrix.rows());
         let terms = Terms {
-            degree: small(parameters.degree()),
-            moduli: parameters.moduli().iter().map(|modulus| modulus.value()).collect(),
-            scale: scale_of(&parameters),
             inputs: small(inputs),
-            run: 1,
             batch: true,
-            rotations: Vec::new(),
             relinearise: stages.iter().any(|stage| affine(stage).is_none()),
             outputs: (0..small(outputs)).collect(),
             left: u8::try_from(parameters.top() - depth).unwrap_or(u8::MAX),
+            ..terms_of(&parameters)
         };
-        let cost = cost(&parameters, &terms, &stages);
+        let (terms, cost) = cheapest(&parameters, terms, |it, terms| cost(it, terms, &stages));
         cost.check(limits)?;
         Ok(Self { terms, stages, cost })
     }
@@ -148,9 +144,9 @@ fn cost(parameters: &Parameters, terms: &Terms, stages: &[Stage]) -> Cost {
                 cost.transforms += Cost::columns(products, moduli) + width * Cost::rescale(moduli);
             }
             Stage::Polynomial(it) => {
+                let each = Cost::switch(moduli, parameters) + Cost::rescale(moduli);
                 cost.multiplications += width * products(it);
-                cost.transforms +=
-                    width * products(it) * (Cost::switch(moduli) + Cost::rescale(moduli));
+                cost.transforms += width * products(it) * each;
             }
         }
         moduli -= depth_of(stage);

@@ -1,6 +1,7 @@
 //! What a circuit costs, before it is run.
 
 use super::PlanError;
+use crate::Parameters;
 
 /// What a circuit costs. All of it follows from the plan; nothing is measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,10 +50,16 @@ impl Default for Limits {
 }
 
 impl Cost {
-    /// Transforms of one switch of keys at a level of `moduli` moduli: one digit for each of them, to
-    /// all others and the prime for keys, and two sums to be divided by it.
-    pub(super) const fn switch(moduli: usize) -> usize {
-        moduli + moduli * moduli + 2 * (1 + moduli)
+    /// Transforms of one switch of keys at a level of `moduli` moduli.
+    pub(super) fn switch(moduli: usize, parameters: &Parameters) -> usize {
+        Self::halves(moduli, parameters).into_iter().sum()
+    }
+
+    /// The same in two: a polynomial taken apart, each part modulo all others and the moduli for keys;
+    /// and two sums divided by these.
+    pub(super) fn halves(moduli: usize, parameters: &Parameters) -> [usize; 2] {
+        let all = moduli + parameters.special();
+        [parameters.parts(moduli) * all, 2 * all]
     }
 
     /// Transforms of dropping the last of `moduli` moduli.

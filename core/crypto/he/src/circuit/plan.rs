@@ -12,8 +12,8 @@ const DEGREES: [usize; 4] = [4096, 8192, 16_384, 32_768];
 const SCALE_BITS: std::ops::RangeInclusive<u32> = 28..=29;
 /// Bits that the last modulus has more than the scale: answers are below 2^8.
 const HEADROOM: u32 = 9;
-/// Bits that the prime for keys has more than the scale: switching keys adds an error of 2^-4 of what
-/// it would be with a prime as large as the last modulus.
+/// Bits that the product of the primes for keys has more than that of as many scales: switching keys
+/// adds an error of 2^-4 of what it would be with a product as large as that of the last moduli.
 const KEY_HEADROOM: u32 = 13;
 
 /// Why a circuit cannot be run.
@@ -127,20 +127,17 @@ impl Plan {
         }
         let rotations: BTreeSet<i64> = steps.iter().flat_map(rotations).collect();
         let depth: usize = steps.iter().map(Step::depth).sum();
-        let left = parameters.top() - depth;
         let terms = Terms {
-            degree: small(parameters.degree()),
-            moduli: parameters.moduli().iter().map(|modulus| modulus.value()).collect(),
-            scale: scale_of(parameters),
             inputs: small(inputs),
             run: small(run),
             batch: false,
             rotations: rotations.into_iter().filter_map(|it| i32::try_from(it).ok()).collect(),
             relinearise: steps.iter().any(|step| !matches!(step, Step::Linear { .. })),
             outputs: layout.first().into_iter().map(small).collect(),
-            left: u8::try_from(left).unwrap_or(u8::MAX),
+            left: u8::try_from(parameters.top() - depth).unwrap_or(u8::MAX),
+            ..terms_of(parameters)
         };
-        let cost = cost(parameters, &terms, &steps);
+        let (terms, cost) = cheapest(parameters, terms, |it, terms| cost(it, terms, &steps));
         Ok(Self { terms, steps, residue, cost })
     }
 
@@ -167,16 +164,55 @@ impl Plan {
 pub(super) fn first_fit(depth: usize, width: usize) -> Result<Parameters, PlanError> {
     let fits = |degree: usize| (width.next_power_of_two() <= degree / 2).then_some(degree);
     let choice = DEGREES.into_iter().filter_map(fits).find_map(|degree| {
-        let bits = SCALE_BITS.rev().map(|scale| bits_of(scale, depth));
+        let bits = SCALE_BITS.rev().map(|scale| bits_of(scale, depth, 1));
         let mut parameters = bits.filter_map(|bits| Parameters::ckks(degree, &bits).ok());
         parameters.next()
     });
     choice.ok_or_else(|| too_deep(depth, width))
 }
 
-/// The scale that goes with parameters of [`first_fit`].
-pub(super) fn scale_of(parameters: &Parameters) -> f64 {
-    2_f64.powi(parameters.moduli()[0].bits().cast_signed() - HEADROOM.cast_signed())
+/// The terms of parameters of [`first_fit`], and of no circuit.
+pub(super) fn terms_of(parameters: &Parameters) -> Terms {
+    Terms {
+        degree: small(parameters.degree()),
+        moduli: parameters.moduli().iter().map(|modulus| modulus.value()).collect(),
+        special: u8::try_from(parameters.special()).unwrap_or(u8::MAX),
+        scale: 2_f64.powi(scale_bits(parameters).cast_signed()),
+        inputs: 0,
+        run: 1,
+        batch: false,
+        rotations: Vec::new(),
+        relinearise: false,
+        outputs: Vec::new(),
+        left: 0,
+    }
+}
+
+fn scale_bits(parameters: &Parameters) -> u32 {
+    parameters.moduli()[0].bits() - HEADROOM
+}
+
+/// The terms with as many moduli for keys as make the circuit cheapest, and the cost then.
+pub(super) fn cheapest(
+    parameters: &Parameters,
+    terms: Terms,
+    cost: impl Fn(&Parameters, &Terms) -> Cost,
+) -> (Terms, Cost) {
+    let (scale, depth) = (scale_bits(parameters), parameters.top() - 1);
+    let hybrid = |special: usize| {
+        let parameters = Parameters::ckks(parameters.degree(), &bits_of(scale, depth, special));
+        let parameters = parameters.and_then(|it| it.with_special(special)).ok()?;
+        let Terms { moduli, special, .. } = terms_of(&parameters);
+        let terms = Terms { moduli, special, ..terms.clone() };
+        let cost = cost(&parameters, &terms);
+        Some((terms, cost))
+    };
+    let one = (terms.clone(), cost(parameters, &terms));
+    let several = (2..=parameters.top()).filter_map(hybrid);
+    several.fold(one, |best, it| {
+        let price = |(_, cost): &(Terms, Cost)| (cost.transforms, cost.key_bytes);
+        if price(&it) < price(&best) { it } else { best }
+    })
 }
 
 /// A position or size below 2^32: degrees are at most 2^15.
@@ -226,15 +262,16 @@ pub(super) fn widths(stages: &[Stage]) -> Result<usize, PlanError> {
     Ok(first)
 }
 
-/// Bits of base, scales and the prime for keys.
-fn bits_of(scale: u32, depth: usize) -> Vec<u32> {
-    [vec![scale + HEADROOM], vec![scale; depth], vec![scale + KEY_HEADROOM]].concat()
+/// Bits of base, scales and the primes for keys.
+fn bits_of(scale: u32, depth: usize, special: usize) -> Vec<u32> {
+    let headroom = KEY_HEADROOM.div_ceil(u32::try_from(special).unwrap_or(u32::MAX));
+    [vec![scale + HEADROOM], vec![scale; depth], vec![scale + headroom; special]].concat()
 }
 
 fn too_deep(depth: usize, width: usize) -> PlanError {
     let degree = DEGREES[DEGREES.len() - 1];
     let fits =
-        |depth: &usize| Parameters::ckks(degree, &bits_of(*SCALE_BITS.start(), *depth)).is_ok();
+        |depth: &usize| Parameters::ckks(degree, &bits_of(*SCALE_BITS.start(), *depth, 1)).is_ok();
     let most = (1..crate::MAX_MODULI).take_while(fits).count();
     PlanError::Deep { depth, width, degree, most, slots: degree / 2 }
 }
@@ -296,6 +333,7 @@ fn cost(parameters: &Parameters, terms: &Terms, steps: &[Step]) -> Cost {
         output_bytes: terms.output_bytes(),
         ..Cost::default()
     };
+    let switch = |moduli| Cost::switch(moduli, parameters);
     let mut moduli = top;
     for step in steps {
         match step {
@@ -304,16 +342,18 @@ fn cost(parameters: &Parameters, terms: &Terms, steps: &[Step]) -> Cost {
                 cost.rotations += it.babies + it.giants + it.folds;
                 cost.products += it.products;
                 cost.weight_bytes += it.products * polynomial(moduli);
+                // The first rotations of a vector have the parts of it in common.
+                let [apart, together] = Cost::halves(moduli, parameters);
                 cost.transforms += Cost::rescale(moduli)
-                    + it.giants * Cost::switch(moduli)
-                    + it.babies * 2 * (1 + moduli)
-                    + usize::from(it.babies > 0) * (moduli + moduli * moduli)
-                    + it.folds * Cost::switch(moduli - 1);
+                    + it.giants * switch(moduli)
+                    + it.babies * together
+                    + usize::from(it.babies > 0) * apart
+                    + it.folds * switch(moduli - 1);
             }
             Step::Polynomial(polynomial) => {
                 let count = products(polynomial);
                 cost.multiplications += count;
-                cost.transforms += count * (Cost::switch(moduli) + Cost::rescale(moduli));
+                cost.transforms += count * (switch(moduli) + Cost::rescale(moduli));
             }
         }
         moduli -= step.depth();

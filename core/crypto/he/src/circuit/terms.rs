@@ -23,8 +23,10 @@ const MAX_BYTES: u64 = 1 << 30;
 pub struct Terms {
     /// N.
     pub degree: u32,
-    /// The primes, the one for keys last.
+    /// The primes, those for keys last.
     pub moduli: Vec<u64>,
+    /// How many of them are for keys.
+    pub special: u8,
     /// Scale of the input.
     pub scale: f64,
     /// Numbers of the input.
@@ -46,7 +48,7 @@ pub struct Terms {
 
 impl Canonical for Terms {
     const DOMAIN: &'static str = "nexus/he/terms";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
     const MAX_BYTES: usize = 1 << 18;
 }
 
@@ -57,7 +59,10 @@ impl Terms {
     /// [`HeError`] naming what is wrong.
     pub fn context(&self) -> Result<Arc<Context>, HeError> {
         let degree = self.degree as usize;
-        let parameters = Parameters::new(Scheme::Ckks, degree, &self.moduli, None)?;
+        let mut parameters = Parameters::new(Scheme::Ckks, degree, &self.moduli, None)?;
+        if parameters.special() != usize::from(self.special) {
+            parameters = parameters.with_special(self.special.into())?;
+        }
         let (slots, top) = (degree / 2, parameters.top());
         if !(self.scale.is_normal() && self.scale >= 1.0) {
             let problem = "it must be a normal number from 1";
@@ -120,13 +125,14 @@ impl Terms {
 
     /// Moduli for data.
     fn top(&self) -> usize {
-        self.moduli.len().saturating_sub(1).max(1)
+        self.moduli.len().saturating_sub(self.special.into()).max(1)
     }
 
     /// Bytes of a user's keys in memory.
     pub fn key_bytes(&self) -> usize {
         let keys = self.rotations.len() + usize::from(self.relinearise);
-        keys * self.top() * self.pair(self.top() + 1)
+        let parts = self.top().div_ceil(usize::from(self.special.max(1)));
+        keys * parts * self.pair(self.moduli.len())
     }
 
     /// Bytes of a question in memory.
