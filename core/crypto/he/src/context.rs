@@ -277,17 +277,11 @@ impl Context {
         let p = self.modulus(at);
         self.transform(at).inverse(last);
         let half = p.value() / 2;
-        for word in last.iter_mut() {
-            *word = p.add(*word, half);
-        }
+        p.shift_assign(last, half);
         let last = &*last;
         self.subtract(kept, |to| self.inverses[at][to], |to, room| {
             let modulus = self.modulus(to);
-            let reduced = modulus.reduce(half);
-            modulus.reduce_from(room, last);
-            for word in room {
-                *word = modulus.sub(*word, reduced);
-            }
+            modulus.reduce_from(room, last, modulus.neg(modulus.reduce(half)), p.bits());
         });
     }
 

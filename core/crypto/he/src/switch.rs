@@ -76,21 +76,34 @@ impl<'a> Residues<'a> {
         Self { context, words, integers, parts }
     }
 
-    /// Writes all parts modulo the modulus at `target`, transformed.
-    pub(crate) fn digits(&self, target: usize, out: &mut [u64]) {
+    /// Writes all parts modulo the modulus at `target`, transformed, but the part that has this modulus:
+    /// it is there already.
+    pub(crate) fn digits(&self, target: usize, out: &mut [u64]) -> Option<(usize, &[u64])> {
         let degree = self.context.degree();
         let transform = self.context.transform(target);
+        let mut own = None;
         for (at, (part, room)) in self.parts.iter().zip(out.chunks_exact_mut(degree)).enumerate() {
             if part.places.contains(&target) {
-                room.copy_from_slice(&self.words[target * degree..(target + 1) * degree]);
+                own = Some((at, &self.words[target * degree..(target + 1) * degree]));
                 continue;
             }
             let integers = &self.integers[part.places.start * degree..part.places.end * degree];
-            match self.context.extension(at, part.places.len()) {
-                Some(extension) => extension.extend(target, (integers, &part.turns), room),
-                None => transform.modulus().reduce_from(room, integers),
+            if let Some(extension) = self.context.extension(at, part.places.len()) {
+                extension.extend(target, (integers, &part.turns), room);
+            } else {
+                let bits = self.context.modulus(part.places.start).bits();
+                transform.modulus().reduce_from(room, integers, 0, bits);
             }
             transform.forward(room);
+        }
+        own
+    }
+
+    /// Writes all parts.
+    pub(crate) fn all(&self, target: usize, out: &mut [u64]) {
+        let degree = self.context.degree();
+        if let Some((at, own)) = self.digits(target, out) {
+            out[at * degree..(at + 1) * degree].copy_from_slice(own);
         }
     }
 }
@@ -124,12 +137,12 @@ impl SwitchingKey {
     }
 
     /// Σ part · pair, divided by the moduli for keys: `digits` writes all parts modulo the modulus at a
-    /// place, transformed, and is told before which of the targets that is: those of the first
-    /// `moduli` moduli, then those for keys.
-    pub(crate) fn products(
+    /// place, transformed, or says where one of them is; it is told before which of the targets that
+    /// is: those of the first `moduli` moduli, then those for keys.
+    pub(crate) fn products<'a>(
         &self,
         moduli: usize,
-        digits: impl Fn(usize, usize, &mut [u64]) + Sync,
+        digits: impl Fn(usize, usize, &mut [u64]) -> Option<(usize, &'a [u64])> + Sync,
     ) -> [Vec<u64>; 2] {
         let (context, special) = (&**self.context(), self.special());
         let (degree, parts) = (context.degree(), context.parameters().parts(moduli));
@@ -140,10 +153,14 @@ impl SwitchingKey {
         threads::each(targets.zip(limbs), |((at, target), sums)| {
             let (modulus, limb) = (context.modulus(target), target * degree..(target + 1) * degree);
             with_room(parts * degree, |room| {
-                digits(at, target, room);
+                let elsewhere = digits(at, target, room);
+                let mut parts: Vec<&[u64]> = room.chunks_exact(degree).collect();
+                if let Some((part, words)) = elsewhere {
+                    parts[part] = words;
+                }
                 for (half, sum) in [sums.0, sums.1].into_iter().enumerate() {
                     let keys = self.pairs().iter().map(|pair| &pair[half][limb.clone()]);
-                    let terms: Vec<_> = room.chunks_exact(degree).zip(keys).collect();
+                    let terms: Vec<_> = parts.iter().copied().zip(keys).collect();
                     modulus.inner_product(sum, &terms);
                 }
             });

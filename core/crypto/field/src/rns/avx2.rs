@@ -224,6 +224,11 @@ mod vectors {
     }
 
     #[target_feature(enable = "avx2,fma")]
+    pub(super) fn shift_assign(q: Modulus, a: &mut [u64], by: u64) {
+        portable::shift_assign(q, a, by);
+    }
+
+    #[target_feature(enable = "avx2,fma")]
     pub(super) fn sub_assign(q: Modulus, a: &mut [u64], b: &[u64]) {
         portable::sub_assign(q, a, b);
     }
@@ -249,8 +254,8 @@ mod vectors {
     }
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn reduce_from(q: Modulus, out: &mut [u64], words: &[u64]) {
-        float::reduce_from::<Vector, 4>(q, out, words);
+    pub(super) fn reduce_from(q: Modulus, out: &mut [u64], words: &[u64], plus: u64, bits: u32) {
+        float::reduce_from::<Vector, 4>(q, out, words, (plus, bits));
     }
 }
 
@@ -269,10 +274,11 @@ macro_rules! detected {
 
 detected! {
     add_assign(q: Modulus, a: &mut [u64], b: &[u64]);
+    shift_assign(q: Modulus, a: &mut [u64], by: u64);
     sub_assign(q: Modulus, a: &mut [u64], b: &[u64]);
     neg_assign(q: Modulus, a: &mut [u64]);
     mul_assign(q: Modulus, a: &mut [u64], b: &[u64]);
     mul_add(q: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]);
     scale(q: Modulus, a: &mut [u64], by: u64);
-    reduce_from(q: Modulus, out: &mut [u64], words: &[u64]);
+    reduce_from(q: Modulus, out: &mut [u64], words: &[u64], plus: u64, bits: u32);
 }

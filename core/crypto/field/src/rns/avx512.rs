@@ -379,6 +379,20 @@ fn scale_words(modulus: Modulus, a: &mut [u64], by: u64) {
     portable::scale(modulus, rest, by);
 }
 
+/// Bits of words that stay below 2^52 with a residue modulo a prime below 2^50.
+const WORD_BITS: u32 = 51;
+
+#[inline(always)]
+fn reduce_words(modulus: Modulus, out: &mut [u64], words: &[u64], plus: u64, bits: u32) {
+    let (q, offset) = (Short::new(modulus, 0), Words::splat(plus));
+    let ((rows, rest), (others, other_rest)) = (out.as_chunks_mut::<8>(), words.as_chunks::<8>());
+    for (to, from) in rows.iter_mut().zip(others) {
+        let word = Words::load(from).add(offset);
+        q.reduce(word).low_bits().once(q.value).store(to);
+    }
+    portable::reduce_from(modulus, rest, other_rest, plus, bits);
+}
+
 /// A prime short enough for its multiples to be carried along in 52 bits, in every lane: transforms
 /// by IFMA.
 ///
@@ -622,6 +636,11 @@ mod vectors {
     }
 
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    pub(super) fn shift_assign(q: Modulus, a: &mut [u64], by: u64) {
+        portable::shift_assign(q, a, by);
+    }
+
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn sub_assign(q: Modulus, a: &mut [u64], b: &[u64]) {
         portable::sub_assign(q, a, b);
     }
@@ -666,11 +685,13 @@ mod vectors {
     }
 
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-    pub(super) fn reduce_from(q: Modulus, out: &mut [u64], words: &[u64]) {
+    pub(super) fn reduce_from(q: Modulus, out: &mut [u64], words: &[u64], plus: u64, bits: u32) {
         if q.bits() > float::MAX_BITS {
-            return long::reduce_from(q, out, words);
+            return long::reduce_from(q, out, words, plus, bits);
+        } else if bits <= super::WORD_BITS {
+            return super::reduce_words(q, out, words, plus, bits);
         }
-        float::reduce_from::<Vector, 8>(q, out, words);
+        float::reduce_from::<Vector, 8>(q, out, words, (plus, bits));
     }
 }
 
@@ -689,6 +710,7 @@ macro_rules! detected {
 
 detected! {
     add_assign(q: Modulus, a: &mut [u64], b: &[u64]);
+    shift_assign(q: Modulus, a: &mut [u64], by: u64);
     sub_assign(q: Modulus, a: &mut [u64], b: &[u64]);
     neg_assign(q: Modulus, a: &mut [u64]);
     mul_assign(q: Modulus, a: &mut [u64], b: &[u64]);
@@ -696,5 +718,5 @@ detected! {
     scale(q: Modulus, a: &mut [u64], by: u64);
     inner_product(q: Modulus, out: &mut [u64], terms: &[Term<'_>]);
     weighted_sum(q: Modulus, out: &mut [u64], terms: &[Weighted<'_>]);
-    reduce_from(q: Modulus, out: &mut [u64], words: &[u64]);
+    reduce_from(q: Modulus, out: &mut [u64], words: &[u64], plus: u64, bits: u32);
 }

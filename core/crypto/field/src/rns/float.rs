@@ -314,21 +314,23 @@ pub(super) fn scale<V: Lanes<L>, const L: usize>(modulus: Modulus, a: &mut [u64]
     portable::scale(modulus, rest, by);
 }
 
-/// out ← words modulo q: upper half·2^32 + lower half.
+/// out ← words + plus modulo q: upper half·2^32 + lower half.
 #[inline(always)]
 pub(super) fn reduce_from<V: Lanes<L>, const L: usize>(
     modulus: Modulus,
     out: &mut [u64],
     words: &[u64],
+    (plus, bits): (u64, u32),
 ) {
+    let offset = V::splat(modulus.centred(plus) as f64);
     let shift = splat(centred(modulus, modulus.reduce(1 << 32)));
     let q = Prime::<V, L>::of(modulus);
     let ((outs, rest), (rows, word_rest)) = (out.as_chunks_mut::<L>(), words.as_chunks::<L>());
     for (out, words) in outs.iter_mut().zip(rows) {
         let (low, high) = V::load(words).halves();
-        q.words(q.reduce(q.times(high, shift).add(low))).store(out);
+        q.words(q.reduce(q.times(high, shift).add(low.add(offset)))).store(out);
     }
-    portable::reduce_from(modulus, rest, word_rest);
+    portable::reduce_from(modulus, rest, word_rest, plus, bits);
 }
 
 #[cfg(test)]

@@ -78,6 +78,13 @@ pub(super) fn add_assign(q: Modulus, a: &mut [u64], b: &[u64]) {
 }
 
 #[inline]
+pub(super) fn shift_assign(q: Modulus, a: &mut [u64], by: u64) {
+    for a in a {
+        *a = q.add(*a, by);
+    }
+}
+
+#[inline]
 pub(super) fn sub_assign(q: Modulus, a: &mut [u64], b: &[u64]) {
     for (a, b) in a.iter_mut().zip(b) {
         *a = q.sub(*a, *b);
@@ -114,9 +121,9 @@ pub(super) fn scale(q: Modulus, a: &mut [u64], by: u64) {
 }
 
 #[inline]
-pub(super) fn reduce_from(q: Modulus, out: &mut [u64], words: &[u64]) {
+pub(super) fn reduce_from(q: Modulus, out: &mut [u64], words: &[u64], plus: u64, _: u32) {
     for (out, word) in out.iter_mut().zip(words) {
-        *out = q.reduce(*word);
+        *out = q.reduce(word + plus);
     }
 }
 

@@ -17,6 +17,11 @@ impl Modulus {
         self.add_assign_with(Kernel::detect(), a, b);
     }
 
+    /// a ← a + by.
+    pub fn shift_assign(self, a: &mut [u64], by: u64) {
+        self.shift_assign_with(Kernel::detect(), a, by);
+    }
+
     /// a ← a − b.
     pub fn sub_assign(self, a: &mut [u64], b: &[u64]) {
         self.sub_assign_with(Kernel::detect(), a, b);
@@ -53,9 +58,9 @@ impl Modulus {
         self.scale_with(Kernel::detect(), a, by);
     }
 
-    /// out ← words modulo q; the words are any.
-    pub fn reduce_from(self, out: &mut [u64], words: &[u64]) {
-        self.reduce_from_with(Kernel::detect(), out, words);
+    /// out ← words + plus modulo q, for words of `bits` bits at most, of 62, and a residue.
+    pub fn reduce_from(self, out: &mut [u64], words: &[u64], plus: u64, bits: u32) {
+        self.reduce_from_with(Kernel::detect(), out, words, plus, bits);
     }
 }
 
@@ -95,6 +100,12 @@ impl Modulus {
     pub fn add_assign_with(self, kernel: Kernel, a: &mut [u64], b: &[u64]) {
         let (a, b) = pair(a, b);
         by!(kernel, SUMS, add_assign(self, a, b));
+    }
+
+    /// [`Modulus::shift_assign`] by one kernel.
+    #[doc(hidden)]
+    pub fn shift_assign_with(self, kernel: Kernel, a: &mut [u64], by: u64) {
+        by!(kernel, SUMS, shift_assign(self, a, by));
     }
 
     /// [`Modulus::sub_assign`] by one kernel.
@@ -169,8 +180,15 @@ impl Modulus {
 
     /// [`Modulus::reduce_from`] by one kernel.
     #[doc(hidden)]
-    pub fn reduce_from_with(self, kernel: Kernel, out: &mut [u64], words: &[u64]) {
+    pub fn reduce_from_with(
+        self,
+        kernel: Kernel,
+        out: &mut [u64],
+        words: &[u64],
+        plus: u64,
+        bits: u32,
+    ) {
         let (out, words) = pair(out, words);
-        by!(kernel, PRODUCTS, reduce_from(self, out, words));
+        by!(kernel, PRODUCTS, reduce_from(self, out, words, plus, bits));
     }
 }

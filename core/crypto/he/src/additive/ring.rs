@@ -299,17 +299,15 @@ impl Ring {
         let degree = self.layout.degree;
         for ((transform, limb), [_, raised]) in self.base.limbs(phase).zip(&self.raised) {
             transform.inverse(limb);
-            let modulus = transform.modulus();
-            for word in limb.iter_mut() {
-                *word = modulus.add(*word, *raised);
-            }
+            transform.modulus().shift_assign(limb, *raised);
         }
         let mut room = Zeroizing::new(vec![0; degree]);
         for (at, (modulus, inverses)) in self.layout.moduli.iter().zip(&self.inverses).enumerate() {
             let (earlier, limb) = phase.split_at_mut(at * degree);
             let limb = &mut limb[..degree];
-            for (digits, inverse) in earlier.chunks(degree).zip(inverses) {
-                modulus.reduce_from(&mut room, digits);
+            let earlier = earlier.chunks(degree).zip(&self.layout.moduli);
+            for ((digits, own), inverse) in earlier.zip(inverses) {
+                modulus.reduce_from(&mut room, digits, 0, own.bits());
                 modulus.sub_assign(limb, &room);
                 modulus.scale(limb, *inverse);
             }

@@ -21,7 +21,7 @@ impl Digits {
         let residues = Residues::of(context, words);
         let digits = |target| {
             let mut digits = vec![0; context.parameters().parts(moduli) * context.degree()];
-            residues.digits(target, &mut digits);
+            residues.all(target, &mut digits);
             digits
         };
         Self { targets: threads::map((0..moduli).chain(special), digits) }
@@ -34,7 +34,10 @@ impl Digits {
         element: u64,
         key: &SwitchingKey,
     ) -> [Vec<u64>; 2] {
-        key.products(moduli, |at, _, out| context.permute(&self.targets[at], element, out))
+        key.products(moduli, |at, _, out| {
+            context.permute(&self.targets[at], element, out);
+            None
+        })
     }
 }
 

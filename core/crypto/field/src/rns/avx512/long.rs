@@ -261,14 +261,21 @@ pub(super) fn scale(modulus: Modulus, a: &mut [u64], by: u64) {
 }
 
 #[inline(always)]
-pub(super) fn reduce_from(modulus: Modulus, out: &mut [u64], words: &[u64]) {
+pub(super) fn reduce_from(
+    modulus: Modulus,
+    out: &mut [u64],
+    words: &[u64],
+    plus: u64,
+    bits: u32,
+) {
+    let offset = Words::splat(plus);
     let (q, one) = (Long::new(modulus, 0), Long::constant(modulus, 1));
     let ratio = Words::splat(one[1]);
     let ((rows, rest), (others, other_rest)) = (out.as_chunks_mut::<8>(), words.as_chunks::<8>());
     for (to, from) in rows.iter_mut().zip(others) {
-        let word = Words::load(from);
+        let word = Words::load(from).add(offset);
         let rest = word.sub(word.quotient(ratio).times(q.value));
         Words::of(q.end_product(rest.bits())).store(to);
     }
-    portable::reduce_from(modulus, rest, other_rest);
+    portable::reduce_from(modulus, rest, other_rest, plus, bits);
 }

@@ -144,8 +144,18 @@ fn check(kernel: Kernel, q: Modulus, inputs: &Inputs) {
     }
     let got = with(&|a| q.scale_with(kernel, a, *by));
     expect("scale", &got, a.iter().map(|a| q.mul(*a, *by)).collect());
-    let got = with(&|a| q.reduce_from_with(kernel, a, any));
-    expect("reduce", &got, any.iter().map(|word| word % q.value()).collect());
+    let got = with(&|a| q.shift_assign_with(kernel, a, *by));
+    expect("shift", &got, a.iter().map(|a| q.add(*a, *by)).collect());
+    // Words of all kernels' limits, and the largest ones among them.
+    for bits in [20, 50, 51, 52, 62] {
+        for plus in [0, *by, q.value() - 1] {
+            let mut words: Vec<u64> = any.iter().map(|word| word >> (64 - bits)).collect();
+            words.iter_mut().step_by(3).for_each(|word| *word = u64::MAX >> (64 - bits));
+            let got = with(&|a| q.reduce_from_with(kernel, a, &words, plus, bits));
+            let sum = |word: &u64| (word + plus) % q.value();
+            expect("reduce", &got, words.iter().map(sum).collect());
+        }
+    }
 }
 
 #[test]
