@@ -67,7 +67,8 @@ fn products(criterion: &mut Criterion<CpuTime>, prime: Modulus, count: usize) {
             bencher.iter(|| prime.mul_add_with(kernel, black_box(&mut sum), &a, &b));
         });
         group.bench_function(BenchmarkId::new("reduce", format!("{kernel:?}")), |bencher| {
-            bencher.iter(|| prime.reduce_from_with(kernel, black_box(&mut sum), &a, 1, prime.bits()));
+            bencher
+                .iter(|| prime.reduce_from_with(kernel, black_box(&mut sum), &a, 1, prime.bits()));
         });
     }
     group.finish();

@@ -279,10 +279,14 @@ impl Context {
         let half = p.value() / 2;
         p.shift_assign(last, half);
         let last = &*last;
-        self.subtract(kept, |to| self.inverses[at][to], |to, room| {
-            let modulus = self.modulus(to);
-            modulus.reduce_from(room, last, modulus.neg(modulus.reduce(half)), p.bits());
-        });
+        self.subtract(
+            kept,
+            |to| self.inverses[at][to],
+            |to, room| {
+                let modulus = self.modulus(to);
+                modulus.reduce_from(room, last, modulus.neg(modulus.reduce(half)), p.bits());
+            },
+        );
     }
 
     /// `kept` ← (kept − what `rest` writes) times a factor, both by place of the modulus.

@@ -1,9 +1,6 @@
 //! From residues modulo some primes to residues modulo others.
 
-use nexus_field::rns::Modulus;
-
-/// Bits of a fraction that is summed.
-const FRACTION: u32 = 57;
+use nexus_field::rns::{Modulus, nearest_sum};
 
 /// The product of all, modulo q.
 pub(crate) fn product(moduli: &[Modulus], q: Modulus) -> u64 {
@@ -45,8 +42,6 @@ struct Source {
     modulus: Modulus,
     /// (Q/qᵢ)^−1 modulo it.
     share: u64,
-    /// ⌊2^(57 + bits)/qᵢ⌋.
-    fraction: u64,
 }
 
 impl Extension {
@@ -60,7 +55,6 @@ impl Extension {
         let source = |(at, modulus): (usize, &Modulus)| Source {
             modulus: *modulus,
             share: modulus.mul(share(sources, at), modulus.reduce(into)),
-            fraction: low((1 << (FRACTION + modulus.bits())) / u128::from(modulus.value())),
         };
         let target = |p: &Modulus| {
             let all = p.mul(product(sources, *p), out(*p));
@@ -79,34 +73,32 @@ impl Extension {
 
     /// The limbs for the targets, of coefficients whose limbs for the sources are used up.
     pub(crate) fn apply(&self, limbs: &mut [u64], degree: usize) -> Vec<u64> {
+        let limbs = &mut limbs[..self.sources.len() * degree];
         let turns = self.prepare(limbs, degree);
         let mut out = vec![0; self.targets.len() * degree];
         for (target, out) in out.chunks_exact_mut(degree).enumerate() {
-            self.extend(target, (limbs, &turns), out);
+            self.extend(target, (&*limbs, &turns), out);
         }
         out
     }
 
-    /// Multiplies each limb by its share, and says how many multiples of Q their sum is above the integer.
+    /// Multiplies each limb by its share, and says how many multiples of Q their sum is above the integer
+    /// of smallest magnitude.
     pub(crate) fn prepare(&self, limbs: &mut [u64], degree: usize) -> Vec<u64> {
-        let mut turns = vec![1 << (FRACTION - 1); degree];
         for (source, limb) in self.sources.iter().zip(limbs.chunks_exact_mut(degree)) {
             source.modulus.scale(limb, source.share);
-            let shift = u64::BITS - source.modulus.bits();
-            for (turn, word) in turns.iter_mut().zip(limb) {
-                *turn += high(*word << shift, source.fraction);
-            }
         }
-        for turn in &mut turns {
-            *turn >>= FRACTION;
-        }
+        let moduli = self.sources.iter().map(|source| source.modulus);
+        let terms: Vec<_> = limbs.chunks_exact(degree).zip(moduli).collect();
+        let mut turns = vec![0; degree];
+        nearest_sum(&mut turns, &terms);
         turns
     }
 
     /// The limb for one target, of what was prepared.
     pub(crate) fn extend(&self, target: usize, (limbs, turns): (&[u64], &[u64]), out: &mut [u64]) {
         let (modulus, weights) = &self.targets[target];
-        let vectors = limbs.chunks_exact(out.len()).take(self.sources.len()).chain([turns]);
+        let vectors = limbs.chunks_exact(out.len()).chain([turns]);
         let terms: Vec<_> = vectors.zip(weights.iter().copied()).collect();
         modulus.weighted_sum(out, &terms, self.bits);
     }

@@ -266,7 +266,9 @@ mod tests {
         assert_ne!(hybrid.id(5), plain.id(5), "keys are not");
         assert_eq!(plain.clone().with_special(1).unwrap(), plain);
         for (bits, special) in [(&[30, 30][..], 0), (&[30, 30], 2), (&[40, 40, 30, 30], 2)] {
-            assert!(matches!(of(bits, special), Err(HeError::Special { got, .. }) if got == special));
+            assert!(
+                matches!(of(bits, special), Err(HeError::Special { got, .. }) if got == special)
+            );
         }
     }
 

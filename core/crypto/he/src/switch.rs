@@ -83,15 +83,16 @@ impl<'a> Residues<'a> {
         let transform = self.context.transform(target);
         let mut own = None;
         for (at, (part, room)) in self.parts.iter().zip(out.chunks_exact_mut(degree)).enumerate() {
-            if part.places.contains(&target) {
+            let Part { places, turns } = part;
+            if places.contains(&target) {
                 own = Some((at, &self.words[target * degree..(target + 1) * degree]));
                 continue;
             }
-            let integers = &self.integers[part.places.start * degree..part.places.end * degree];
-            if let Some(extension) = self.context.extension(at, part.places.len()) {
-                extension.extend(target, (integers, &part.turns), room);
+            let integers = &self.integers[places.start * degree..places.end * degree];
+            if let Some(extension) = self.context.extension(at, places.len()) {
+                extension.extend(target, (integers, turns), room);
             } else {
-                let bits = self.context.modulus(part.places.start).bits();
+                let bits = self.context.modulus(places.start).bits();
                 transform.modulus().reduce_from(room, integers, 0, bits);
             }
             transform.forward(room);

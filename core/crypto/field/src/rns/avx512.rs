@@ -20,7 +20,7 @@ mod sums;
 use super::float::{self, Lanes, Prime, SPLIT};
 use super::modulus::{self, low};
 use super::passes::{self, Ring};
-use super::words::{Term, Weighted};
+use super::words::{Residues, Term, Weighted};
 use super::{Modulus, portable};
 use crate::Kernel;
 use long::Long;
@@ -598,7 +598,7 @@ impl Tables {
 /// Compiled for AVX-512F, DQ and IFMA.
 mod vectors {
     use super::{Long, Modulus, Prime, Short, Vector, float, long, passes, portable, sums};
-    use super::{Term, Weighted};
+    use super::{Residues, Term, Weighted};
 
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn forward(tables: &passes::Tables<8>, words: &mut [u64]) {
@@ -677,6 +677,11 @@ mod vectors {
     }
 
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    pub(super) fn nearest_sum(out: &mut [u64], terms: &[Residues<'_>]) {
+        sums::nearest_sum(out, terms);
+    }
+
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn scale(q: Modulus, a: &mut [u64], by: u64) {
         if q.bits() > float::MAX_BITS {
             return long::scale(q, a, by);
@@ -718,5 +723,6 @@ detected! {
     scale(q: Modulus, a: &mut [u64], by: u64);
     inner_product(q: Modulus, out: &mut [u64], terms: &[Term<'_>]);
     weighted_sum(q: Modulus, out: &mut [u64], terms: &[Weighted<'_>]);
+    nearest_sum(out: &mut [u64], terms: &[Residues<'_>]);
     reduce_from(q: Modulus, out: &mut [u64], words: &[u64], plus: u64, bits: u32);
 }

@@ -54,6 +54,7 @@ mod words;
 pub use modulus::Modulus;
 pub use prime::{choose, choose_in_steps};
 pub use transform::{MAX_DEGREE, MIN_DEGREE, Transform};
+pub use words::nearest_sum;
 
 /// Bits of the largest modulus.
 pub const MAX_BITS: u32 = 61;

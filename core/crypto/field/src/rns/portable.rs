@@ -2,8 +2,8 @@
 //! reduced late.
 
 use super::Modulus;
-use super::modulus::{Factor, full, once};
-use super::words::{Term, Weighted};
+use super::modulus::{Factor, full, low, once};
+use super::words::{Residues, Term, Weighted};
 
 pub(super) struct Tables {
     modulus: Modulus,
@@ -125,6 +125,45 @@ pub(super) fn reduce_from(q: Modulus, out: &mut [u64], words: &[u64], plus: u64,
     for (out, word) in out.iter_mut().zip(words) {
         *out = q.reduce(word + plus);
     }
+}
+
+/// Parts of 1 that a/q is measured in, as a power of two, and what that takes: the upper half, of words
+/// of `width` bits, of a shifted to fill one and the ratio is ⌊2^fraction·a/q⌋ or 2 less.
+#[derive(Clone, Copy)]
+pub(super) struct Fraction {
+    pub(super) shift: u32,
+    pub(super) ratio: u64,
+}
+
+/// For moduli whose words fill 52 bits, and for longer ones: width and fraction.
+pub(super) const FRACTIONS: [(u32, u32); 2] = [(52, 51), (64, 57)];
+
+impl Fraction {
+    pub(super) fn new(q: Modulus, (width, fraction): (u32, u32)) -> Self {
+        let ratio = (1_u128 << (fraction + q.bits())) / u128::from(q.value());
+        Self { shift: width - q.bits(), ratio: low(ratio.min((1 << width) - 1)) }
+    }
+}
+
+#[inline]
+pub(super) fn nearest_sum(out: &mut [u64], terms: &[Residues<'_>]) {
+    nearest_sum_from(out, terms, 0);
+}
+
+/// The words from `start` on.
+#[inline]
+pub(super) fn nearest_sum_from(out: &mut [u64], terms: &[Residues<'_>], start: usize) {
+    let short = terms.iter().all(|(_, q)| q.bits() <= FRACTIONS[0].0);
+    let (width, fraction) = FRACTIONS[usize::from(!short)];
+    let out = out.get_mut(start..).unwrap_or_default();
+    out.fill(1 << (fraction - 1));
+    for (words, q) in terms {
+        let Fraction { shift, ratio } = Fraction::new(*q, (width, fraction));
+        for (out, word) in out.iter_mut().zip(words.get(start..).unwrap_or_default()) {
+            *out += low(full(*word << shift, ratio) >> width);
+        }
+    }
+    out.iter_mut().for_each(|out| *out >>= fraction);
 }
 
 /// Terms whose products are added before any is reduced: of 122 bits each.

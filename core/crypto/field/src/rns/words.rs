@@ -10,6 +10,29 @@ pub(super) type Term<'a> = (&'a [u64], &'a [u64]);
 /// A vector and what it is multiplied by.
 pub(super) type Weighted<'a> = (&'a [u64], u64);
 
+/// A vector of residues and their prime.
+pub(super) type Residues<'a> = (&'a [u64], Modulus);
+
+/// out ← the integer nearest to Σ aᵢ/qᵢ, word by word, of at most 32 vectors of residues and their primes;
+/// if that is within 2^-40 of a half, one of the two nearest. Of several lengths the shortest
+/// counts.
+pub fn nearest_sum(out: &mut [u64], terms: &[(&[u64], Modulus)]) {
+    nearest_sum_with(Kernel::detect(), out, terms);
+}
+
+/// [`nearest_sum`] by one kernel.
+pub(super) fn nearest_sum_with(kernel: Kernel, out: &mut [u64], terms: &[(&[u64], Modulus)]) {
+    let lengths = terms.iter().map(|(words, _)| words.len());
+    let count = lengths.min().unwrap_or(usize::MAX).min(out.len());
+    let out = &mut out[..count];
+    #[cfg(target_arch = "x86_64")]
+    if kernel >= Kernel::Ifma && terms.iter().all(|(_, q)| q.bits() <= portable::FRACTIONS[0].0) {
+        return avx512::nearest_sum(out, terms);
+    }
+    let _ = kernel;
+    portable::nearest_sum(out, terms);
+}
+
 /// Word by word. Of several lengths the shortest counts.
 impl Modulus {
     /// a ← a + b.

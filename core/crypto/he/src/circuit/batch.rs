@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use super::plan::{affine, cheapest, depth_of, first_fit, products, small, squared, terms_of, widths};
+use super::plan::{
+    affine, cheapest, depth_of, first_fit, products, small, squared, terms_of, widths,
+};
 use super::ready::{Builder, Ready, Steps};
 use super::{Affine, Cost, EvaluationKeys, Limits, PlanError, Stage, Terms};
 use crate::threads::map as share;

@@ -59,7 +59,8 @@ impl Ciphertext {
                 return Ok(self.clone());
             };
             let element = context.rotation(*step)?;
-            let [mut sum, other] = digits.switched((context, self.moduli), element, keys.key(element)?);
+            let [mut sum, other] =
+                digits.switched((context, self.moduli), element, keys.key(element)?);
             let moved = context.permuted(first, element);
             context.each(&mut sum, &moved, Modulus::add_assign);
             Ok(Self::new(&self.context, vec![sum, other], self.moduli, self.scale))

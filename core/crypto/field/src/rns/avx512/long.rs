@@ -39,7 +39,7 @@ impl Words {
         words!(_mm512_slli_epi64::<32>(self.0))
     }
     #[inline(always)]
-    fn shift_right(self, bits: Self) -> Self {
+    pub(super) fn shift_right(self, bits: Self) -> Self {
         words!(_mm512_srlv_epi64(self.0, bits.0))
     }
     #[inline(always)]
@@ -261,13 +261,7 @@ pub(super) fn scale(modulus: Modulus, a: &mut [u64], by: u64) {
 }
 
 #[inline(always)]
-pub(super) fn reduce_from(
-    modulus: Modulus,
-    out: &mut [u64],
-    words: &[u64],
-    plus: u64,
-    bits: u32,
-) {
+pub(super) fn reduce_from(modulus: Modulus, out: &mut [u64], words: &[u64], plus: u64, bits: u32) {
     let offset = Words::splat(plus);
     let (q, one) = (Long::new(modulus, 0), Long::constant(modulus, 1));
     let ratio = Words::splat(one[1]);

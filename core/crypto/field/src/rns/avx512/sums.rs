@@ -2,7 +2,8 @@
 
 use super::long::Long;
 use super::{Barrett, Modulus, Ring, Short, Words, float, portable};
-use crate::rns::words::{Term, Weighted};
+use crate::rns::portable::{FRACTIONS, Fraction};
+use crate::rns::words::{Residues, Term, Weighted};
 
 /// Terms whose products are added before any is reduced: below 2^100 each, the upper parts of eight
 /// are below 2^51, and carries of the lower parts below 8.
@@ -86,6 +87,26 @@ fn short_sums(
     }
 }
 
+/// Of residues modulo primes of 52 bits at most.
+#[inline(always)]
+pub(super) fn nearest_sum(out: &mut [u64], terms: &[Residues<'_>]) {
+    let (width, fraction) = FRACTIONS[0];
+    let (half, down) = (Words::splat(1 << (fraction - 1)), Words::splat(fraction.into()));
+    let (rows, _) = out.as_chunks_mut::<8>();
+    let count = rows.len();
+    rows.iter_mut().for_each(|row| half.store(row));
+    for (words, q) in terms {
+        let Fraction { shift, ratio } = Fraction::new(*q, (width, fraction));
+        let (shift, ratio) = (Words::splat(shift.into()), Words::splat(ratio));
+        for (row, words) in rows.iter_mut().zip(words.as_chunks::<8>().0) {
+            let word = Words::load(words).shift_left(shift);
+            Words::load(row).add_high(word, ratio).store(row);
+        }
+    }
+    rows.iter_mut().for_each(|row| Words::load(row).shift_right(down).store(row));
+    portable::nearest_sum_from(out, terms, 8 * count);
+}
+
 #[inline(always)]
 pub(super) fn inner_product(modulus: Modulus, out: &mut [u64], terms: &[Term<'_>]) {
     let (rows, _) = out.as_chunks_mut::<8>();
@@ -97,10 +118,36 @@ pub(super) fn inner_product(modulus: Modulus, out: &mut [u64], terms: &[Term<'_>
     portable::inner_product_from(modulus, out, terms, 8 * count);
 }
 
+/// Terms that are cheaper reduced one by one.
+const FEW: usize = 6;
+
+/// A few terms, each below 2q by the quotient of its weight (V. Shoup), as long as their sum is below 2^52.
+#[inline(always)]
+fn few_sums(q: Short, rows: &mut [[u64; 8]], terms: &[(&[[u64; 8]], (Words, Words))]) {
+    for (at, row) in rows.iter_mut().enumerate() {
+        let mut sum = Words::splat(0);
+        for (words, weight) in terms {
+            let product = q.times(Words::load(&words[at]).bits(), *weight);
+            sum = sum.add(Words::of(product).low_bits());
+        }
+        q.reduce(sum).low_bits().once(q.value).store(row);
+    }
+}
+
 #[inline(always)]
 pub(super) fn weighted_sum(modulus: Modulus, out: &mut [u64], terms: &[Weighted<'_>]) {
     let (rows, _) = out.as_chunks_mut::<8>();
     let count = rows.len();
+    let few = (1..=FEW).contains(&terms.len());
+    if few && modulus.value() < (1 << 51) / terms.len() as u64 {
+        let weight = |weight| Short::splat(Short::constant(modulus, weight));
+        let mut all = [(&[][..], weight(0)); FEW];
+        for (one, (words, by)) in all.iter_mut().zip(terms) {
+            *one = (words.as_chunks().0, weight(*by));
+        }
+        few_sums(Short::new(modulus, 0), rows, &all[..terms.len()]);
+        return portable::weighted_sum_from(modulus, out, terms, 8 * count);
+    }
     sums_of_products(modulus, rows, terms.len(), |term, at| {
         let (words, weight) = terms[term];
         [Words::load(&words.as_chunks().0[at]), Words::splat(weight)]

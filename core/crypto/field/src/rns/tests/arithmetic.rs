@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::rns::words::nearest_sum_with;
 
 fn wide(q: Modulus, value: u128) -> u64 {
     u64::try_from(value % u128::from(q.value())).unwrap()
@@ -144,6 +145,12 @@ fn check(kernel: Kernel, q: Modulus, inputs: &Inputs) {
     }
     let got = with(&|a| q.scale_with(kernel, a, *by));
     expect("scale", &got, a.iter().map(|a| q.mul(*a, *by)).collect());
+    let got = with(&|out| nearest_sum_with(kernel, out, &[(a, q), (b, q)]));
+    for (got, (a, b)) in got.into_iter().zip(pairs()) {
+        let (twice, q) = (2 * (a + b), q.value());
+        let from_half = (twice % (2 * q)).abs_diff(q);
+        assert!(got == (twice + q) / (2 * q) || from_half <= q >> 40, "{a} + {b} modulo {q}");
+    }
     let got = with(&|a| q.shift_assign_with(kernel, a, *by));
     expect("shift", &got, a.iter().map(|a| q.add(*a, *by)).collect());
     // Words of all kernels' limits, and the largest ones among them.
