@@ -18,6 +18,8 @@ use crate::HeError;
 pub struct Matrix {
     columns: usize,
     values: Vec<f64>,
+    /// In which slots a product is, if they are not those of the rows' numbers.
+    output: Option<Layout>,
 }
 
 impl Matrix {
@@ -37,7 +39,7 @@ impl Matrix {
                 problem: "it must be finite",
             });
         }
-        Ok(Self { columns, values })
+        Ok(Self { columns, values, output: None })
     }
 
     /// Length of the vectors that it takes.
@@ -53,6 +55,29 @@ impl Matrix {
     /// One row, if it is there.
     pub fn row(&self, at: usize) -> Option<&[f64]> {
         self.values.chunks_exact(self.columns).nth(at)
+    }
+
+    /// The same with products in the slots of this layout. Numbers stay in their order for whoever
+    /// computes in the clear or with a ciphertext for each.
+    ///
+    /// # Errors
+    /// [`HeError::Width`] unless it has a coordinate for each row.
+    pub fn arranged(mut self, output: Layout) -> Result<Self, HeError> {
+        if output.width() != self.rows() {
+            return Err(HeError::Width { got: output.width(), needed: self.rows() });
+        }
+        self.output = Some(output);
+        Ok(self)
+    }
+
+    /// Where a product is, if that is not its order.
+    pub const fn output(&self) -> Option<&Layout> {
+        self.output.as_ref()
+    }
+
+    /// Slots that a product takes: as many as rows, with the gaps of an arrangement.
+    pub fn slots(&self) -> usize {
+        self.output.as_ref().map_or(self.rows(), Layout::period)
     }
 
     /// The same with every row multiplied by its factor.

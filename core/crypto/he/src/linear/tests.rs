@@ -12,7 +12,7 @@ fn numbers(rng: &mut ChaCha12Rng, count: usize) -> Vec<f64> {
 fn plain(route: &Route, slots: &[f64]) -> Vec<f64> {
     let turned = |slots: &[f64], by: i64| {
         let mut slots = slots.to_vec();
-        slots.rotate_left(usize::try_from(by).unwrap());
+        slots.rotate_left(usize::try_from(by.rem_euclid(1024)).unwrap());
         slots
     };
     let mut sum = vec![0.0; slots.len()];
