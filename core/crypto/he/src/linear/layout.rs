@@ -48,7 +48,7 @@ impl Layout {
         let last = places.iter().max().ok_or(twice.clone())?;
         let period = last.checked_add(1).and_then(usize::checked_next_power_of_two);
         let period = period.filter(|period| *period <= slots);
-        let period = period.ok_or(HeError::Values { got: *last, limit: slots })?;
+        let period = period.ok_or(HeError::Values { got: last.saturating_add(1), limit: slots })?;
         let layout = Self::sparse(places, period);
         let filled = layout.pattern.iter().flatten().count();
         if filled == width { Ok(layout) } else { Err(twice) }

@@ -73,6 +73,34 @@ impl Route {
         Ok(way.cost(way.split()))
     }
 
+    /// What it makes of slots in the clear: as many as a period, or a multiple of it.
+    pub(crate) fn at(&self, slots: &[f64]) -> Vec<f64> {
+        let turned = |slots: &[f64], by: i64| {
+            let mut slots = slots.to_vec();
+            let by = by.rem_euclid(signed(slots.len()));
+            slots.rotate_left(usize::try_from(by).unwrap_or_default());
+            slots
+        };
+        let add = |sum: &mut [f64], other: Vec<f64>| {
+            sum.iter_mut().zip(other).for_each(|(sum, it)| *sum += it);
+        };
+        let mut sum = vec![0.0; slots.len()];
+        for (giant, terms) in &self.terms {
+            let mut part = vec![0.0; slots.len()];
+            for (baby, weights) in terms {
+                let moved = turned(slots, *baby);
+                let products = moved.iter().zip(weights.iter().cycle()).map(|(x, w)| x * w);
+                add(&mut part, products.collect());
+            }
+            add(&mut sum, turned(&part, *giant));
+        }
+        for fold in &self.folds {
+            let moved = turned(&sum, *fold);
+            add(&mut sum, moved);
+        }
+        sum
+    }
+
     /// What it costs.
     pub fn cost(&self) -> RouteCost {
         RouteCost {
