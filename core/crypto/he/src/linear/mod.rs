@@ -1,4 +1,10 @@
 //! Matrices on encrypted vectors.
+//!
+//! [`Layout`] says which number is in which slot, [`Route`] which rotations and diagonals take a vector in
+//! one layout to a product in another, and [`LinearMap`] has them encoded. A product is in the order of
+//! its rows unless a matrix is [arranged](Matrix::arranged): then there may be gaps, which hold 0. With
+//! numbers where windows move by equal rotations, convolutions have few diagonals (multiplexed
+//! packing: Lee et al. 2022, ePrint 2021/1688). [`ColumnMap`] is for a ciphertext for each number.
 
 mod columns;
 mod layout;

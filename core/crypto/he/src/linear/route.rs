@@ -12,7 +12,7 @@ use crate::HeError;
 /// (ePrint 2014/106) with baby steps b and giant steps g, on diagonals that are folded where the
 /// matrix has more columns than rows (Juvekar, Vaikuntanathan & Chandrakasan 2018,
 /// arXiv:1801.05507). Diagonals without a weight cost nothing, so that convolutions are matrices
-/// like any other.
+/// like any other; how many have one depends on the layouts of vector and product.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// Weights by giant and baby step, a pattern each, for the slots before the giant step.
@@ -336,7 +336,7 @@ impl Split {
             giant = next;
             if seen[baby] != self.modulus {
                 seen[baby] = self.modulus;
-                cost.babies += usize::from((self.first + baby) % self.circle != 0);
+                cost.babies += usize::from(!(self.first + baby).is_multiple_of(self.circle));
             }
         }
         cost
@@ -361,7 +361,7 @@ impl Split {
 fn after_the_widest_gap(needed: &[bool]) -> usize {
     let circle = needed.len();
     let places = || (0..circle).filter(|at| needed[*at]);
-    let before = places().last().into_iter().chain(places());
+    let before = places().next_back().into_iter().chain(places());
     let gaps = places().zip(before).map(|(at, before)| ((at + circle - before) % circle, at));
     gaps.max().map_or(0, |(_, at)| at)
 }

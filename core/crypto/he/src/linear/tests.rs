@@ -63,7 +63,9 @@ proptest! {
         };
         let (from, to) = (some(columns), some(rows));
         let mut values = numbers(&mut rng, rows * columns);
-        values.iter_mut().for_each(|it| if !rng.next_u32().is_multiple_of(few) { *it = 0.0 });
+        for value in values.iter_mut().filter(|_| !rng.next_u32().is_multiple_of(few)) {
+            *value = 0.0;
+        }
         let (matrix, vector) =
             (Matrix::new(columns, values).unwrap(), numbers(&mut rng, columns));
         let expected = matrix.times(&vector);
