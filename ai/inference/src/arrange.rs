@@ -258,9 +258,11 @@ mod tests {
         fn at(&self, row: &[f64]) -> Vec<f64> {
             let polynomial = Polynomial::new(self.coefficients.clone()).unwrap();
             let layers = self.network.spec().layers.iter().enumerate();
-            layers.fold(row.to_vec(), |x, (at, layer)| match layer {
-                LayerSpec::Relu => x.iter().map(|x| polynomial.at(x / 2.0)).collect(),
-                _ => self.network.through(at..at + 1, &self.weights, &x, 1).unwrap(),
+            layers.fold(row.to_vec(), |x, (at, layer)| {
+                if *layer == LayerSpec::Relu {
+                    return x.iter().map(|x| polynomial.at(x / 2.0)).collect();
+                }
+                self.network.through(at..at + 1, &self.weights, &x, 1).unwrap()
             })
         }
 
@@ -277,7 +279,7 @@ mod tests {
 
     fn rows(model: &Model, count: usize, seed: u64) -> Vec<Vec<f64>> {
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
-        let mut number = |_| f64::from(rng.next_u32() >> 8) / f64::from(1 << 24);
+        let mut number = |_| f64::from(rng.next_u32() >> 16) / 65_536.0;
         (0..count).map(|_| (0..model.network.inputs()).map(&mut number).collect()).collect()
     }
 
@@ -388,6 +390,7 @@ mod tests {
             let client = Client::new(server.description().clone(), &mut rng).unwrap();
             let keys = server.register(&client.keys(&mut rng).unwrap()).unwrap();
             for row in rows(&model, 3, 6) {
+                #[expect(clippy::cast_possible_truncation, reason = "numbers of 16 bits")]
                 let narrow: Vec<f32> = row.iter().map(|it| *it as f32).collect();
                 let question = client.question(&narrow, &mut rng).unwrap();
                 let answer = server.answer(keys, &question, &mut rng).unwrap();
