@@ -8,6 +8,7 @@ use nexus_models::{LayerSpec, Network, Real};
 use serde::{Deserialize, Serialize};
 
 use crate::InferenceError;
+use crate::arrange::{self, Image};
 use crate::task::argmax;
 
 /// The most numbers of one matrix.
@@ -111,6 +112,9 @@ enum Piece {
 #[derive(Clone, Debug)]
 pub struct Compiled {
     stages: Vec<Stage>,
+    /// The image that each stage gives, if it does, and that of the input.
+    images: Vec<Option<Image>>,
+    input: Option<Image>,
     /// The largest distance of each approximation from its activation, within its range.
     distances: Vec<f64>,
 }
@@ -133,19 +137,26 @@ impl Compiled {
         }
         let mut approximations = approximations.iter();
         let (mut stages, mut distances) = (Vec::<Stage>::new(), Vec::new());
+        let (known, mut images) = (arrange::images(network), Vec::new());
         for piece in pieces {
-            match piece {
-                Piece::Affine(layers) => stages.push(affine(network, parameters, layers)?),
+            let before = match piece {
+                Piece::Affine(layers) => {
+                    let after = layers.end;
+                    stages.push(affine(network, parameters, layers)?);
+                    after
+                }
                 Piece::Activation(layer, function) => {
                     let Some(it) = approximations.next() else { break };
                     let (polynomial, distance) = fit(layer, function, it)?;
                     shrink(&mut stages, network.width_before(layer), 1.0 / it.range)?;
                     stages.push(Stage::Polynomial(polynomial));
                     distances.push(distance);
+                    layer
                 }
-            }
+            };
+            images.resize(stages.len(), known[before]);
         }
-        Ok(Self { stages, distances })
+        Ok(Self { stages, images, input: known[0], distances })
     }
 
     /// The circuit with the smallest degree that leaves the answers on every other one of `rows` as they
@@ -172,7 +183,7 @@ impl Compiled {
             let with = |it: &Measured| it.approximation(network, parameters, degree, fitting);
             let approximations = measured.iter().map(with).collect::<Result<Vec<_>, _>>()?;
             let compiled = Self::new(network, parameters, &approximations)?;
-            if let Err(error) = Plan::new(&compiled.stages, &Limits::default()) {
+            if let Err(error) = compiled.plan(&Limits::default()) {
                 problem.get_or_insert(error);
                 break;
             }
@@ -188,7 +199,7 @@ impl Compiled {
                 break;
             }
         }
-        best.ok_or_else(|| problem.map_or(InferenceError::NoRows, InferenceError::from))
+        best.ok_or_else(|| problem.unwrap_or(InferenceError::NoRows))
     }
 
     /// Share of rows on which circuit and network agree.
@@ -219,15 +230,17 @@ impl Compiled {
         &self.distances
     }
 
-    /// The plan of the circuit.
+    /// The plan of the circuit, with the hidden numbers of images in the order that costs least.
     ///
     /// # Errors
-    /// [`InferenceError::Plan`].
+    /// [`InferenceError::Plan`] if it does not fit in their natural order either.
     pub fn plan(&self, limits: &Limits) -> Result<Plan, InferenceError> {
-        Ok(Plan::new(&self.stages, limits)?)
+        let arranged = arrange::arranged(&self.stages, &self.images, self.input)?;
+        let plan = arranged.and_then(|stages| Plan::new(&stages, limits).ok());
+        Ok(plan.map_or_else(|| Plan::new(&self.stages, limits), Ok)?)
     }
 
-    /// The plan of the circuit for many rows at once.
+    /// The plan of the circuit for many rows at once, which have no order in slots.
     ///
     /// # Errors
     /// [`InferenceError::Plan`].

@@ -17,6 +17,11 @@
 //! minimax one, of the smallest degree that leaves the answers for these rows as they are
 //! ([`Calibration`]). [`nexus_he::circuit::Plan`] then chooses parameters.
 //!
+//! [`Compiled::plan`] puts the hidden numbers of images into the slots where convolutions need the fewest
+//! rotations: where the image was, with other channels in the gaps that steps of a window leave
+//! (multiplexed packing: Lee et al. 2022, ePrint 2021/1688; chosen by cost, as in Orion: Ebel,
+//! Garimella & Reagen 2023, arXiv:2311.03470). Rows and answers keep their order.
+//!
 //! # One row, or many at once
 //!
 //! A question of a [`Server::new`] is one row in one ciphertext. A [`Server::batched`] takes up to N/2
@@ -70,6 +75,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arrange;
 mod client;
 mod compile;
 mod error;

@@ -182,6 +182,13 @@ impl<T: Real> Network<T> {
         before.map_or(self.inputs, |step| step.outputs)
     }
 
+    /// Shape of one example before layer `layer` of the specification, as the last layer before it that
+    /// computes gave it.
+    pub fn shape_before(&self, layer: usize) -> &[usize] {
+        let before = self.steps.iter().take_while(|step| step.index < layer).last();
+        before.map_or(&self.spec.input, |step| step.layer.output())
+    }
+
     /// Sends a batch through some layers of the specification only, which do not train: `input` is
     /// `examples` rows of [`Network::width_before`] the first of them.
     ///

@@ -81,5 +81,26 @@ pub fn in_the_clear(stages: &[Stage], input: &[f64]) -> Vec<f64> {
     })
 }
 
+impl Plan {
+    /// What it computes, slot by slot as on ciphertexts, in the clear.
+    ///
+    /// # Errors
+    /// [`HeError::Width`] unless the input is as long as it must be.
+    pub fn at(&self, input: &[f64]) -> Result<Vec<f64>, HeError> {
+        let slots = self.terms.degree as usize / 2;
+        let packed = self.terms.layout()?.pack(input, slots)?;
+        let step = |x: Vec<f64>, step: &plan::Step| -> Result<Vec<f64>, HeError> {
+            match step {
+                plan::Step::Linear { route, bias } => {
+                    let bias = route.output().pack(bias, slots)?;
+                    Ok(route.at(&x).iter().zip(bias).map(|(a, b)| a + b).collect())
+                }
+                plan::Step::Polynomial(it) => Ok(x.iter().map(|x| it.at(*x)).collect()),
+            }
+        };
+        Ok(self.terms.unpack(&self.steps.iter().try_fold(packed, step)?))
+    }
+}
+
 #[cfg(test)]
 mod tests;

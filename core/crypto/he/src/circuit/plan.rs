@@ -99,13 +99,18 @@ impl Plan {
     pub fn new(stages: &[Stage], limits: &Limits) -> Result<Self, PlanError> {
         let inputs = widths(stages)?;
         let stages = squared(stages.to_vec());
-        let depth = stages.iter().map(depth_of).sum();
-        let rows = stages.iter().filter_map(affine).map(|it| it.matrix.rows());
-        let width = rows.chain([inputs]).max().unwrap_or(inputs);
-        let parameters = first_fit(depth, width)?;
-        let plan = Self::with(&parameters, inputs, stages)?;
+        let plan = Self::with(&fitting(&stages, inputs)?, inputs, stages)?;
         plan.cost.check(limits)?;
         Ok(plan)
+    }
+
+    /// How many slots the plan for `stages` has.
+    ///
+    /// # Errors
+    /// [`PlanError`] if there can be none.
+    pub fn slots(stages: &[Stage]) -> Result<usize, PlanError> {
+        let inputs = widths(stages)?;
+        Ok(fitting(&squared(stages.to_vec()), inputs)?.degree() / 2)
     }
 
     fn with(parameters: &Parameters, inputs: usize, stages: Vec<Stage>) -> Result<Self, PlanError> {
@@ -158,6 +163,13 @@ impl Plan {
     pub fn prepare(&self) -> Result<Program, HeError> {
         Program::new(self)
     }
+}
+
+/// The parameters that stages of squares need.
+fn fitting(stages: &[Stage], inputs: usize) -> Result<Parameters, PlanError> {
+    let depth = stages.iter().map(depth_of).sum();
+    let slots = stages.iter().filter_map(affine).map(|it| it.matrix.slots());
+    first_fit(depth, slots.chain([inputs]).max().unwrap_or(inputs))
 }
 
 /// The smallest degree with so many multiplications after each other and slots, the largest scale there.
@@ -308,8 +320,9 @@ fn first_layout(stages: &[Stage], inputs: usize, slots: usize) -> Result<Layout,
     let runs = (0..=most.max(1).ilog2()).map(|log| 1 << log);
     let layouts = runs.map(|run| {
         let layout = Layout::runs(inputs, run, slots)?;
-        let route = Route::new(&first.matrix, &layout, slots, stages.len() == 1)?;
-        Ok((route.cost().weight(), layout))
+        let (matrix, last) = (&first.matrix, stages.len() == 1);
+        let price = Route::price(matrix, matrix.output(), &layout, slots, last)?;
+        Ok((price.weight(), layout))
     });
     let layouts = layouts.collect::<Result<Vec<_>, HeError>>()?;
     let best = layouts.into_iter().min_by_key(|(weight, _)| *weight);

@@ -37,6 +37,23 @@ impl Layout {
         Self { width, run: 1, pattern }
     }
 
+    /// Coordinate r in slot `places[r]` of each period, the smallest power of two that has them all.
+    ///
+    /// # Errors
+    /// [`HeError::Values`] if one does not fit `slots`; [`HeError::Layout`] for none, and for two in
+    /// one slot.
+    pub fn places(places: &[usize], slots: usize) -> Result<Self, HeError> {
+        let width = places.len();
+        let twice = HeError::Layout { width, run: 1 };
+        let last = places.iter().max().ok_or(twice.clone())?;
+        let period = last.checked_add(1).and_then(usize::checked_next_power_of_two);
+        let period = period.filter(|period| *period <= slots);
+        let period = period.ok_or(HeError::Values { got: last.saturating_add(1), limit: slots })?;
+        let layout = Self::sparse(places, period);
+        let filled = layout.pattern.iter().flatten().count();
+        if filled == width { Ok(layout) } else { Err(twice) }
+    }
+
     /// Coordinate r in slot `slots[r]` only.
     pub(super) fn sparse(slots: &[usize], period: usize) -> Self {
         let mut pattern = vec![None; period];
@@ -63,8 +80,13 @@ impl Layout {
         self.pattern.len()
     }
 
+    /// The coordinate in a slot of the pattern.
+    pub(super) fn coordinate(&self, slot: usize) -> Option<usize> {
+        self.pattern.get(slot).copied().flatten()
+    }
+
     /// The slots of a pattern that hold each coordinate.
-    pub(super) fn places(&self) -> Vec<Vec<usize>> {
+    pub(super) fn all(&self) -> Vec<Vec<usize>> {
         let mut places = vec![Vec::new(); self.width];
         for (slot, coordinate) in self.pattern.iter().enumerate() {
             if let Some(coordinate) = coordinate {
@@ -76,7 +98,7 @@ impl Layout {
 
     /// The first slot of each coordinate.
     pub fn first(&self) -> Vec<usize> {
-        self.places().iter().map(|places| places.first().copied().unwrap_or_default()).collect()
+        self.all().iter().map(|places| places.first().copied().unwrap_or_default()).collect()
     }
 
     /// What is in each of `slots` slots if the vector is `values`; 0 where no coordinate is.

@@ -1,4 +1,10 @@
 //! Matrices on encrypted vectors.
+//!
+//! [`Layout`] says which number is in which slot, [`Route`] which rotations and diagonals take a vector in
+//! one layout to a product in another, and [`LinearMap`] has them encoded. A product is in the order of
+//! its rows unless a matrix is [arranged](Matrix::arranged): then there may be gaps, which hold 0. With
+//! numbers where windows move by equal rotations, convolutions have few diagonals (multiplexed
+//! packing: Lee et al. 2022, ePrint 2021/1688). [`ColumnMap`] is for a ciphertext for each number.
 
 mod columns;
 mod layout;
@@ -18,6 +24,8 @@ use crate::HeError;
 pub struct Matrix {
     columns: usize,
     values: Vec<f64>,
+    /// In which slots a product is, if they are not those of the rows' numbers.
+    output: Option<Layout>,
 }
 
 impl Matrix {
@@ -37,7 +45,7 @@ impl Matrix {
                 problem: "it must be finite",
             });
         }
-        Ok(Self { columns, values })
+        Ok(Self { columns, values, output: None })
     }
 
     /// Length of the vectors that it takes.
@@ -53,6 +61,29 @@ impl Matrix {
     /// One row, if it is there.
     pub fn row(&self, at: usize) -> Option<&[f64]> {
         self.values.chunks_exact(self.columns).nth(at)
+    }
+
+    /// The same with products in the slots of this layout. Numbers stay in their order for whoever
+    /// computes in the clear or with a ciphertext for each.
+    ///
+    /// # Errors
+    /// [`HeError::Width`] unless it has a coordinate for each row.
+    pub fn arranged(mut self, output: Layout) -> Result<Self, HeError> {
+        if output.width() != self.rows() {
+            return Err(HeError::Width { got: output.width(), needed: self.rows() });
+        }
+        self.output = Some(output);
+        Ok(self)
+    }
+
+    /// Where a product is, if that is not its order.
+    pub const fn output(&self) -> Option<&Layout> {
+        self.output.as_ref()
+    }
+
+    /// Slots that a product takes: as many as rows, with the gaps of an arrangement.
+    pub fn slots(&self) -> usize {
+        self.output.as_ref().map_or(self.rows(), Layout::period)
     }
 
     /// The same with every row multiplied by its factor.

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -6,33 +7,6 @@ use crate::{Context, Encoder, Parameters, SecretKey};
 
 fn numbers(rng: &mut ChaCha12Rng, count: usize) -> Vec<f64> {
     (0..count).map(|_| f64::from(rng.next_u32()) / 2_147_483_648.0 - 1.0).collect()
-}
-
-/// What the route computes, on plain slots.
-fn plain(route: &Route, slots: &[f64]) -> Vec<f64> {
-    let turned = |slots: &[f64], by: i64| {
-        let mut slots = slots.to_vec();
-        slots.rotate_left(usize::try_from(by).unwrap());
-        slots
-    };
-    let mut sum = vec![0.0; slots.len()];
-    for (giant, terms) in &route.terms {
-        let mut part = vec![0.0; slots.len()];
-        for (baby, weights) in terms {
-            let moved = turned(slots, *baby);
-            for ((part, moved), weight) in part.iter_mut().zip(moved).zip(weights.iter().cycle()) {
-                *part += moved * weight;
-            }
-        }
-        for (sum, part) in sum.iter_mut().zip(turned(&part, *giant)) {
-            *sum += part;
-        }
-    }
-    for fold in &route.folds {
-        let moved = turned(&sum, *fold);
-        sum.iter_mut().zip(moved).for_each(|(sum, moved)| *sum += moved);
-    }
-    sum
 }
 
 #[test]
@@ -59,7 +33,7 @@ fn routes_compute_the_product() {
             let input = Layout::runs(columns, run, slots).unwrap();
             for last in [false, true] {
                 let route = Route::new(&matrix, &input, slots, last).unwrap();
-                let got = plain(&route, &input.pack(&vector, slots).unwrap());
+                let got = route.at(&input.pack(&vector, slots).unwrap());
                 for (row, slot) in route.output().first().into_iter().enumerate() {
                     assert!(
                         (got[slot] - expected[row]).abs() < 1e-9,
@@ -74,6 +48,72 @@ fn routes_compute_the_product() {
             }
         }
     }
+}
+
+proptest! {
+    #[test]
+    fn numbers_may_lie_anywhere(
+        seed in any::<u64>(), rows in 1usize..40, columns in 1usize..40, few in 1u32..8, run in 0u32..3,
+    ) {
+        let mut rng = ChaCha12Rng::seed_from_u64(seed);
+        let slots = 256;
+        let mut some = |count: usize| -> Vec<usize> {
+            let mut all: Vec<usize> = (0..slots).collect();
+            (0..count).map(|_| all.swap_remove(rng.next_u32() as usize % all.len())).collect()
+        };
+        let (from, to) = (some(columns), some(rows));
+        let mut values = numbers(&mut rng, rows * columns);
+        for value in values.iter_mut().filter(|_| !rng.next_u32().is_multiple_of(few)) {
+            *value = 0.0;
+        }
+        let (matrix, vector) =
+            (Matrix::new(columns, values).unwrap(), numbers(&mut rng, columns));
+        let expected = matrix.times(&vector);
+        let arranged = Layout::places(&to, slots).unwrap();
+        let inputs = [Layout::places(&from, slots), Layout::runs(columns, 1 << run, slots)];
+        for input in inputs.map(Result::unwrap) {
+            for matrix in [matrix.clone(), matrix.clone().arranged(arranged.clone()).unwrap()] {
+                let route = Route::new(&matrix, &input, slots, false).unwrap();
+                let price = Route::price(&matrix, matrix.output(), &input, slots, false);
+                prop_assert_eq!(price.unwrap(), route.cost());
+                let got = route.at(&input.pack(&vector, slots).unwrap());
+                let packed = route.output().pack(&expected, slots).unwrap();
+                for (slot, (got, packed)) in got.iter().zip(&packed).enumerate() {
+                    prop_assert!((got - packed).abs() < 1e-9, "slot {}: {} for {}", slot, got, packed);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_window_that_moves_needs_its_own_rotations() {
+    // A 3 x 3 window on 16 x 16 pixels, one image to four.
+    let mut values = vec![0.0; 1024 * 256];
+    let inside = |at: usize, offset: usize| (at + offset).checked_sub(1).filter(|at| *at < 16);
+    for (row, weights) in values.chunks_exact_mut(256).enumerate() {
+        let (y, x) = (row % 256 / 16, row % 16);
+        for offset in 0..9 {
+            if let (Some(y), Some(x)) = (inside(y, offset / 3), inside(x, offset % 3)) {
+                weights[16 * y + x] = 1.0;
+            }
+        }
+    }
+    let matrix = Matrix::new(256, values).unwrap();
+    let route = Route::new(&matrix, &Layout::runs(256, 1, 2048).unwrap(), 2048, false).unwrap();
+    assert_eq!(route.cost(), RouteCost { babies: 3, giants: 2, folds: 0, products: 9 });
+    assert_eq!(route.rotations(), [-17, -16, -15, 16].into());
+}
+
+#[test]
+fn places_are_checked() {
+    assert!(matches!(Layout::places(&[], 8), Err(HeError::Layout { .. })));
+    assert!(matches!(Layout::places(&[1, 5, 1], 8), Err(HeError::Layout { .. })));
+    assert!(matches!(Layout::places(&[1, 8], 8), Err(HeError::Values { got: 9, limit: 8 })));
+    let layout = Layout::places(&[1, 5], 8).unwrap();
+    assert_eq!((layout.period(), layout.first()), (8, vec![1, 5]));
+    let matrix = Matrix::new(1, vec![1.0; 3]).unwrap();
+    assert!(matches!(matrix.arranged(layout), Err(HeError::Width { got: 2, needed: 3 })));
 }
 
 #[test]
