@@ -163,7 +163,9 @@ pub(super) fn nearest_sum_from(out: &mut [u64], terms: &[Residues<'_>], start: u
             *out += low(full(*word << shift, ratio) >> width);
         }
     }
-    out.iter_mut().for_each(|out| *out >>= fraction);
+    for out in out {
+        *out >>= fraction;
+    }
 }
 
 /// Terms whose products are added before any is reduced: of 122 bits each.

@@ -219,9 +219,9 @@ pub(super) fn cheapest(
         let cost = cost(&parameters, &terms);
         Some((terms, cost))
     };
-    let one = (terms.clone(), cost(parameters, &terms));
-    let several = (2..=parameters.top()).filter_map(hybrid);
-    several.fold(one, |best, it| {
+    let first = cost(parameters, &terms);
+    let several: Vec<_> = (2..=parameters.top()).filter_map(hybrid).collect();
+    several.into_iter().fold((terms, first), |best, it| {
         let price = |(_, cost): &(Terms, Cost)| (cost.transforms, cost.key_bytes);
         if price(&it) < price(&best) { it } else { best }
     })

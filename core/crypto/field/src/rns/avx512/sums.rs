@@ -94,7 +94,9 @@ pub(super) fn nearest_sum(out: &mut [u64], terms: &[Residues<'_>]) {
     let (half, down) = (Words::splat(1 << (fraction - 1)), Words::splat(fraction.into()));
     let (rows, _) = out.as_chunks_mut::<8>();
     let count = rows.len();
-    rows.iter_mut().for_each(|row| half.store(row));
+    for row in &mut *rows {
+        half.store(row);
+    }
     for (words, q) in terms {
         let Fraction { shift, ratio } = Fraction::new(*q, (width, fraction));
         let (shift, ratio) = (Words::splat(shift.into()), Words::splat(ratio));
@@ -103,7 +105,9 @@ pub(super) fn nearest_sum(out: &mut [u64], terms: &[Residues<'_>]) {
             Words::load(row).add_high(word, ratio).store(row);
         }
     }
-    rows.iter_mut().for_each(|row| Words::load(row).shift_right(down).store(row));
+    for row in rows {
+        Words::load(row).shift_right(down).store(row);
+    }
     portable::nearest_sum_from(out, terms, 8 * count);
 }
 
@@ -121,9 +125,12 @@ pub(super) fn inner_product(modulus: Modulus, out: &mut [u64], terms: &[Term<'_>
 /// Terms that are cheaper reduced one by one.
 const FEW: usize = 6;
 
+/// Words, and what they are multiplied by: a weight and its quotient.
+type Few<'a> = (&'a [[u64; 8]], (Words, Words));
+
 /// A few terms, each below 2q by the quotient of its weight (V. Shoup), as long as their sum is below 2^52.
 #[inline(always)]
-fn few_sums(q: Short, rows: &mut [[u64; 8]], terms: &[(&[[u64; 8]], (Words, Words))]) {
+fn few_sums(q: Short, rows: &mut [[u64; 8]], terms: &[Few<'_>]) {
     for (at, row) in rows.iter_mut().enumerate() {
         let mut sum = Words::splat(0);
         for (words, weight) in terms {
