@@ -27,6 +27,8 @@ const POINTS: usize = 4096;
 const ROWS: usize = 512;
 /// How polynomials are made, in the order in which they are tried.
 const FITTINGS: [Fitting; 3] = [Fitting::Answers, Fitting::Near, Fitting::Minimax];
+/// Rows whose answers meet the errors of as many, to tell how many answers change.
+const CROSSED: usize = 1024;
 /// Share of rows whose answer must stay the same for a degree to be enough.
 const ENOUGH: f64 = 0.995;
 
@@ -177,7 +179,7 @@ impl Compiled {
             return Err(InferenceError::NoRows);
         }
         let measured = measured(network, parameters, &rows)?;
-        let mut best: Option<(Self, Calibration)> = None;
+        let mut best: Option<(f64, Self, Calibration)> = None;
         let mut problem = None;
         for (degree, fitting) in DEGREES.into_iter().flat_map(|it| FITTINGS.map(|how| (it, how))) {
             let with = |it: &Measured| it.approximation(network, parameters, degree, fitting);
@@ -187,37 +189,31 @@ impl Compiled {
                 problem.get_or_insert(error);
                 break;
             }
-            let agreement = compiled.agreement(&rows);
-            if best.as_ref().is_none_or(|(_, known)| known.agreement < agreement) {
-                let other_agreement = compiled.agreement(&others);
+            let errors = compiled.errors(&rows);
+            let agreement = rows.agreement(&errors);
+            let sure = agreement.min(rows.expected_agreement(&errors));
+            if best.as_ref().is_none_or(|(known, ..)| *known < sure) {
+                let other_agreement = others.agreement(&compiled.errors(&others));
                 let (rows, other_rows) = (rows.count, others.count);
                 let calibration =
                     Calibration { approximations, rows, agreement, other_rows, other_agreement };
-                best = Some((compiled, calibration));
+                best = Some((sure, compiled, calibration));
             }
-            if agreement >= ENOUGH || measured.is_empty() {
+            if sure >= ENOUGH || measured.is_empty() {
                 break;
             }
         }
+        let best = best.map(|(_, compiled, calibration)| (compiled, calibration));
         best.ok_or_else(|| problem.unwrap_or(InferenceError::NoRows))
     }
 
-    /// Share of rows on which circuit and network agree.
-    fn agreement(&self, known: &Known) -> f64 {
-        let agree = |(row, expected): &(&[f64], &[f64])| {
-            let got = in_the_clear(&self.stages, row);
-            match *expected {
-                // Of one number, the sign is the answer, or a hundredth is small enough.
-                [expected] => (got[0] - expected).abs() < 0.01 * expected.abs().max(1.0),
-                _ => argmax(&got) == argmax(expected),
-            }
-        };
-        if known.count == 0 {
-            return 1.0;
-        }
-        let (inputs, outputs) = (known.rows.len() / known.count, known.answers.len() / known.count);
-        let pairs = known.rows.chunks_exact(inputs).zip(known.answers.chunks_exact(outputs));
-        pairs.filter(agree).count() as f64 / known.count as f64
+    /// What the circuit's answers on rows are more than the network's.
+    fn errors(&self, known: &Known) -> Vec<f64> {
+        let answers = known.rows().flat_map(|(row, answer)| {
+            let got = in_the_clear(&self.stages, row).into_iter();
+            got.zip(answer).map(|(got, answer)| got - answer)
+        });
+        answers.collect()
     }
 
     /// The stages of the circuit.
@@ -375,6 +371,50 @@ impl Known {
         let answers = network.through(layers, parameters, &rows, count)?;
         Ok(Self { rows, count, answers })
     }
+
+    /// Rows and answers.
+    fn rows(&self) -> impl Iterator<Item = (&[f64], &[f64])> {
+        let count = self.count.max(1);
+        let (inputs, outputs) = (self.rows.len() / count, self.answers.len() / count);
+        self.rows.chunks_exact(inputs.max(1)).zip(self.answers.chunks_exact(outputs.max(1)))
+    }
+
+    /// Share of rows whose answer stays as it is with the error of their own; 1 if there are none.
+    fn agreement(&self, errors: &[f64]) -> f64 {
+        let outputs = self.answers.len() / self.count.max(1);
+        let own = self.rows().zip(errors.chunks_exact(outputs.max(1)));
+        share(own.map(|((_, answer), error)| stays(answer, error)))
+    }
+
+    /// Share of answers that stay as they are with the errors of other rows: how many of further rows
+    /// would, if errors and answers have little to do with each other. That is known better than by
+    /// counting, which sees no more than the few answers that change.
+    fn expected_agreement(&self, errors: &[f64]) -> f64 {
+        let outputs = (self.answers.len() / self.count.max(1)).max(1);
+        let errors: Vec<&[f64]> = errors.chunks_exact(outputs).take(CROSSED).collect();
+        let pairs = self
+            .rows()
+            .take(CROSSED)
+            .flat_map(|(_, answer)| errors.iter().map(move |error| stays(answer, error)));
+        share(pairs)
+    }
+}
+
+/// Whether an answer with this error is the same.
+fn stays(answer: &[f64], error: &[f64]) -> bool {
+    // Of one number, the sign is the answer, or a hundredth is small enough.
+    if let ([answer], [error]) = (answer, error) {
+        return error.abs() < 0.01 * answer.abs().max(1.0);
+    }
+    let got: Vec<f64> = answer.iter().zip(error).map(|(a, b)| a + b).collect();
+    argmax(&got) == argmax(answer)
+}
+
+/// Share of what holds; 1 of nothing.
+fn share(all: impl Iterator<Item = bool>) -> f64 {
+    let (count, held) =
+        all.fold((0_usize, 0_usize), |(count, held), it| (count + 1, held + usize::from(it)));
+    if count == 0 { 1.0 } else { held as f64 / count as f64 }
 }
 
 /// What comes before an activation.
