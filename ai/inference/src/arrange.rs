@@ -52,6 +52,7 @@ pub(crate) fn images<T: Real>(network: &Network<T>) -> Vec<Option<Image>> {
             LayerSpec::Relu
             | LayerSpec::Gelu
             | LayerSpec::Tanh
+            | LayerSpec::Polynomial { .. }
             | LayerSpec::LayerNorm { .. }
             | LayerSpec::Dropout { .. }
             | LayerSpec::Flatten

@@ -4,31 +4,21 @@ use std::ops::Range;
 
 use nexus_he::circuit::{Affine, BatchPlan, Limits, Plan, Stage, in_the_clear};
 use nexus_he::{Matrix, Polynomial};
-use nexus_models::{LayerSpec, Network, Real};
+use nexus_models::{LayerSpec, ModelSpec, Network, Real};
 use serde::{Deserialize, Serialize};
 
 use crate::InferenceError;
 use crate::arrange::{self, Image};
-use crate::task::argmax;
+use crate::measured::{Fitting, Known, Measured, halves, measured};
 
 /// The most numbers of one matrix.
 const MAX_CELLS: usize = 1 << 26;
 /// Examples that are sent through a layer at once.
 const EXAMPLES: usize = 256;
-/// How much further than any measured number an approximation reaches.
-const MARGIN: f64 = 1.2;
-/// The least range of an approximation.
-const LEAST_RANGE: f64 = 0.25;
 /// Degrees that are tried: the largest of each depth.
 const DEGREES: [usize; 3] = [3, 7, 15];
-/// Measured numbers that a polynomial is made for.
-const POINTS: usize = 4096;
-/// Rows that a polynomial is made for, if it is made for answers.
-const ROWS: usize = 512;
 /// How polynomials are made, in the order in which they are tried.
 const FITTINGS: [Fitting; 3] = [Fitting::Answers, Fitting::Near, Fitting::Minimax];
-/// Rows whose answers meet the errors of as many, to tell how many answers change.
-const CROSSED: usize = 1024;
 /// Share of rows whose answer must stay the same for a degree to be enough.
 const ENOUGH: f64 = 0.995;
 
@@ -89,25 +79,19 @@ pub struct Calibration {
     /// Share of them with the same answer as before; 1 if there are none.
     #[serde(default)]
     pub other_agreement: f64,
-}
-
-/// How a polynomial is made.
-#[derive(Clone, Copy)]
-enum Fitting {
-    /// For the smallest distance in what the matrix after it gives for the rows that were measured.
-    Answers,
-    /// Nearest to the activation on the numbers that were measured.
-    Near,
-    /// With the smallest largest distance.
-    Minimax,
+    /// The network that is computed in place of the one that was trained, if it was fine-tuned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub friendly: Option<ModelSpec>,
 }
 
 /// A part of a network.
-enum Piece {
+pub(crate) enum Piece {
     /// Layers that together are Wx + b.
     Affine(Range<usize>),
     /// An activation.
     Activation(usize, Activation),
+    /// A polynomial, exactly.
+    Polynomial(usize),
 }
 
 /// A model as a circuit.
@@ -155,6 +139,12 @@ impl Compiled {
                     distances.push(distance);
                     layer
                 }
+                Piece::Polynomial(layer) => {
+                    let (range, polynomial) = polynomial(network, layer)?;
+                    shrink(&mut stages, network.width_before(layer), 1.0 / range)?;
+                    stages.push(Stage::Polynomial(polynomial));
+                    layer
+                }
             };
             images.resize(stages.len(), known[before]);
         }
@@ -190,13 +180,9 @@ impl Compiled {
                 break;
             }
             let errors = compiled.errors(&rows);
-            let agreement = rows.agreement(&errors);
-            let sure = agreement.min(rows.expected_agreement(&errors));
+            let sure = rows.agreement(&errors).min(rows.expected_agreement(&errors));
             if best.as_ref().is_none_or(|(known, ..)| *known < sure) {
-                let other_agreement = others.agreement(&compiled.errors(&others));
-                let (rows, other_rows) = (rows.count, others.count);
-                let calibration =
-                    Calibration { approximations, rows, agreement, other_rows, other_agreement };
+                let calibration = compiled.calibration(approximations, [&rows, &others]);
                 best = Some((sure, compiled, calibration));
             }
             if sure >= ENOUGH || measured.is_empty() {
@@ -205,6 +191,40 @@ impl Compiled {
         }
         let best = best.map(|(_, compiled, calibration)| (compiled, calibration));
         best.ok_or_else(|| problem.unwrap_or(InferenceError::NoRows))
+    }
+
+    /// The circuit of a network that was fine-tuned ([`friendly`](crate::friendly())) to answer as the one
+    /// of `trained` does, and how far it does on `rows`, of which it has seen every other one.
+    ///
+    /// # Errors
+    /// As [`Compiled::calibrated`].
+    pub fn fine_tuned(
+        network: &Network<f64>,
+        parameters: &[f64],
+        trained: (&Network<f64>, &[f64]),
+        rows: &[f32],
+    ) -> Result<(Self, Calibration), InferenceError> {
+        let compiled = Self::new(network, parameters, &[])?;
+        let [rows, others] = halves(rows, trained.0.inputs());
+        let [rows, others] = [rows, others].map(|rows| Known::new(trained.0, trained.1, rows));
+        let calibration = compiled.calibration(Vec::new(), [&rows?, &others?]);
+        let friendly = Some(network.spec().clone());
+        Ok((compiled, Calibration { friendly, ..calibration }))
+    }
+
+    fn calibration(
+        &self,
+        approximations: Vec<Approximation>,
+        [rows, others]: [&Known; 2],
+    ) -> Calibration {
+        Calibration {
+            approximations,
+            rows: rows.count,
+            agreement: rows.agreement(&self.errors(rows)),
+            other_rows: others.count,
+            other_agreement: others.agreement(&self.errors(others)),
+            friendly: None,
+        }
     }
 
     /// What the circuit's answers on rows are more than the network's.
@@ -246,7 +266,7 @@ impl Compiled {
 }
 
 /// Cuts a network at its activations.
-fn pieces<T: Real>(network: &Network<T>) -> Result<Vec<Piece>, InferenceError> {
+pub(crate) fn pieces<T: Real>(network: &Network<T>) -> Result<Vec<Piece>, InferenceError> {
     let refuse = |layer, name, instead| Err(InferenceError::Layer { layer, name, instead });
     let mut pieces = Vec::new();
     for (layer, spec) in network.spec().layers.iter().enumerate() {
@@ -267,7 +287,13 @@ fn pieces<T: Real>(network: &Network<T>) -> Result<Vec<Piece>, InferenceError> {
             LayerSpec::Relu => Activation::Relu,
             LayerSpec::Gelu => Activation::Gelu,
             LayerSpec::Tanh => Activation::Tanh,
-            LayerSpec::MaxPool { .. } => return refuse(layer, "max_pool", "use avg_pool"),
+            LayerSpec::Polynomial { .. } => {
+                pieces.push(Piece::Polynomial(layer));
+                continue;
+            }
+            LayerSpec::MaxPool { .. } => {
+                return refuse(layer, "max_pool", "use avg_pool, or fine-tune");
+            }
             LayerSpec::LayerNorm { .. } => return refuse(layer, "layer_norm", "use rescale"),
             LayerSpec::Embedding { .. } => {
                 return refuse(layer, "embedding", "look tokens up before");
@@ -327,6 +353,20 @@ fn fit(
     Ok((polynomial, distance))
 }
 
+/// The range and the polynomial on [−1, 1] of a layer that is one.
+fn polynomial(network: &Network<f64>, layer: usize) -> Result<(f64, Polynomial), InferenceError> {
+    let Some(LayerSpec::Polynomial { range, coefficients }) = network.spec().layers.get(layer)
+    else {
+        return Err(InferenceError::Layer {
+            layer,
+            name: "another layer",
+            instead: "a polynomial",
+        });
+    };
+    let coefficients = coefficients.iter().map(|it| f64::from(*it)).collect();
+    Ok((f64::from(*range), Polynomial::new(coefficients)?))
+}
+
 /// Multiplies what the stages give, `width` numbers, by `factor`.
 fn shrink(stages: &mut Vec<Stage>, width: usize, factor: f64) -> Result<(), InferenceError> {
     let scaled = if let Some(Stage::Affine(last)) = stages.last() {
@@ -342,183 +382,4 @@ fn shrink(stages: &mut Vec<Stage>, width: usize, factor: f64) -> Result<(), Infe
     }
     stages.push(Stage::Affine(scaled));
     Ok(())
-}
-
-/// Every other row, from the first on, and the rest.
-fn halves(rows: &[f32], width: usize) -> [Vec<f64>; 2] {
-    let mut halves = [Vec::new(), Vec::new()];
-    for (at, row) in rows.chunks_exact(width).enumerate() {
-        halves[at % 2].extend(row.iter().map(|value| f64::from(*value)));
-    }
-    halves
-}
-
-/// Rows and what the network says of them.
-struct Known {
-    rows: Vec<f64>,
-    count: usize,
-    answers: Vec<f64>,
-}
-
-impl Known {
-    fn new(
-        network: &Network<f64>,
-        parameters: &[f64],
-        rows: Vec<f64>,
-    ) -> Result<Self, InferenceError> {
-        let count = rows.len() / network.inputs();
-        let layers = 0..network.spec().layers.len();
-        let answers = network.through(layers, parameters, &rows, count)?;
-        Ok(Self { rows, count, answers })
-    }
-
-    /// Rows and answers.
-    fn rows(&self) -> impl Iterator<Item = (&[f64], &[f64])> {
-        let count = self.count.max(1);
-        let (inputs, outputs) = (self.rows.len() / count, self.answers.len() / count);
-        self.rows.chunks_exact(inputs.max(1)).zip(self.answers.chunks_exact(outputs.max(1)))
-    }
-
-    /// Share of rows whose answer stays as it is with the error of their own; 1 if there are none.
-    fn agreement(&self, errors: &[f64]) -> f64 {
-        let outputs = self.answers.len() / self.count.max(1);
-        let own = self.rows().zip(errors.chunks_exact(outputs.max(1)));
-        share(own.map(|((_, answer), error)| stays(answer, error)))
-    }
-
-    /// Share of answers that stay as they are with the errors of other rows: how many of further rows
-    /// would, if errors and answers have little to do with each other. That is known better than by
-    /// counting, which sees no more than the few answers that change.
-    fn expected_agreement(&self, errors: &[f64]) -> f64 {
-        let outputs = (self.answers.len() / self.count.max(1)).max(1);
-        let errors: Vec<&[f64]> = errors.chunks_exact(outputs).take(CROSSED).collect();
-        let pairs = self
-            .rows()
-            .take(CROSSED)
-            .flat_map(|(_, answer)| errors.iter().map(move |error| stays(answer, error)));
-        share(pairs)
-    }
-}
-
-/// Whether an answer with this error is the same.
-fn stays(answer: &[f64], error: &[f64]) -> bool {
-    // Of one number, the sign is the answer, or a hundredth is small enough.
-    if let ([answer], [error]) = (answer, error) {
-        return error.abs() < 0.01 * answer.abs().max(1.0);
-    }
-    let got: Vec<f64> = answer.iter().zip(error).map(|(a, b)| a + b).collect();
-    argmax(&got) == argmax(answer)
-}
-
-/// Share of what holds; 1 of nothing.
-fn share(all: impl Iterator<Item = bool>) -> f64 {
-    let (count, held) =
-        all.fold((0_usize, 0_usize), |(count, held), it| (count + 1, held + usize::from(it)));
-    if count == 0 { 1.0 } else { held as f64 / count as f64 }
-}
-
-/// What comes before an activation.
-struct Measured {
-    layer: usize,
-    function: Activation,
-    range: f64,
-    /// The numbers of some rows, divided by the range, one row after the other.
-    points: Vec<f64>,
-    /// The layers of the matrix that comes next, if one does.
-    next: Option<Range<usize>>,
-}
-
-impl Measured {
-    fn approximation(
-        &self,
-        network: &Network<f64>,
-        parameters: &[f64],
-        degree: usize,
-        fitting: Fitting,
-    ) -> Result<Approximation, InferenceError> {
-        let Self { layer, function, range, .. } = *self;
-        let of = |x| function.at(range * x);
-        let polynomial = match (fitting, &self.next) {
-            (Fitting::Minimax, _) => Polynomial::minimax(degree, of)?.0,
-            (Fitting::Answers, Some(next)) => {
-                let sums = self.sums(network, parameters, degree, next.clone())?;
-                Polynomial::of_sums(degree, &sums, of)?
-            }
-            (Fitting::Near | Fitting::Answers, _) => {
-                let step = self.points.len().div_ceil(POINTS);
-                let points: Vec<f64> = self.points.iter().step_by(step).copied().collect();
-                Polynomial::near(degree, &points, of)?
-            }
-        };
-        let coefficients = polynomial.coefficients().to_vec();
-        Ok(Approximation { layer, function, range, coefficients })
-    }
-
-    /// For each number that the next matrix gives for each row: what each Chebyshev polynomial, in place
-    /// of the activation, makes of it, and what the activation does. If nothing comes after the
-    /// matrix, only differences between a row's numbers count.
-    fn sums(
-        &self,
-        network: &Network<f64>,
-        parameters: &[f64],
-        degree: usize,
-        next: Range<usize>,
-    ) -> Result<Vec<(Vec<f64>, f64)>, InferenceError> {
-        let width = network.width_before(self.layer);
-        let rows = (self.points.len() / width).min(ROWS);
-        let points = &self.points[..rows * width];
-        let outputs = network.width_before(next.end);
-        let last = next.end == network.spec().layers.len() && outputs > 1;
-        let after = |values: Vec<f64>| network.through(next.clone(), parameters, &values, rows);
-        let bias = after(vec![0.0; points.len()])?;
-        let linear = |values: Vec<f64>| -> Result<Vec<f64>, InferenceError> {
-            let mut sums: Vec<f64> =
-                after(values)?.iter().zip(&bias).map(|(sum, bias)| sum - bias).collect();
-            for row in sums.chunks_exact_mut(outputs).filter(|_| last) {
-                let mean = row.iter().sum::<f64>() / outputs as f64;
-                for value in row {
-                    *value -= mean;
-                }
-            }
-            Ok(sums)
-        };
-        let wanted = points.iter().map(|x| self.function.at(self.range * x)).collect();
-        let all = linear(wanted)?.into_iter().map(|wanted| (Vec::new(), wanted));
-        let mut all: Vec<(Vec<f64>, f64)> = all.collect();
-        for power in 0..=degree {
-            let values = points.iter().map(|x| Polynomial::chebyshev(degree, *x)[power]).collect();
-            for ((terms, _), value) in all.iter_mut().zip(linear(values)?) {
-                terms.push(value);
-            }
-        }
-        Ok(all)
-    }
-}
-
-/// What comes before each activation.
-fn measured(
-    network: &Network<f64>,
-    parameters: &[f64],
-    rows: &Known,
-) -> Result<Vec<Measured>, InferenceError> {
-    let (mut values, mut all) = (rows.rows.clone(), Vec::<Measured>::new());
-    for piece in pieces(network)? {
-        let layers = match piece {
-            Piece::Affine(layers) => {
-                if let Some(before) = all.last_mut().filter(|it| it.layer + 1 == layers.start) {
-                    before.next = Some(layers.clone());
-                }
-                layers
-            }
-            Piece::Activation(layer, function) => {
-                let largest = values.iter().copied().map(f64::abs).fold(0.0, f64::max);
-                let range = (MARGIN * largest).max(LEAST_RANGE);
-                let points = values.iter().map(|value| value / range).collect();
-                all.push(Measured { layer, function, range, points, next: None });
-                layer..layer + 1
-            }
-        };
-        values = network.through(layers, parameters, &values, rows.count)?;
-    }
-    Ok(all)
 }

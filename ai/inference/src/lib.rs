@@ -80,6 +80,8 @@ mod client;
 mod compile;
 mod error;
 pub mod forest;
+mod friendly;
+mod measured;
 mod server;
 mod task;
 
@@ -87,6 +89,7 @@ pub use client::Client;
 pub use compile::{Activation, Approximation, Calibration, Compiled};
 pub use error::InferenceError;
 pub use forest::{Forest, ForestError, ForestOptions};
+pub use friendly::friendly;
 pub use server::{Owner, Server};
 pub use task::{Description, Prediction, Task};
 

@@ -1,4 +1,4 @@
-use nexus_he::circuit::Limits;
+use nexus_he::circuit::{Limits, in_the_clear};
 use nexus_models::{LayerSpec, Loss, ModelSpec, Network};
 use nexus_types::{Canonical, Digest, Seed};
 use proptest::prelude::*;
@@ -121,6 +121,40 @@ fn what_was_not_measured_on_agrees_too() {
     assert_eq!(compiled.distances().len(), 1);
     let one = Compiled::calibrated(&network, &weights, &rows(32, 4)).unwrap().1;
     assert_eq!((one.rows, one.other_rows), (1, 0));
+}
+
+#[test]
+fn friendly_networks_are_computed_as_they_are() {
+    let network = Network::<f64>::new(&ModelSpec::cnn([8, 8, 1], 10)).unwrap();
+    let weights = network.initial(&Seed::from_number(2));
+    let rows = rows(41 * 64, 3);
+    let spec = friendly(network.spec(), &weights, &rows, 2).unwrap();
+    let pools = |spec: &ModelSpec| {
+        spec.layers.iter().filter(|it| matches!(it, LayerSpec::MaxPool { .. })).count()
+    };
+    assert_eq!((pools(network.spec()), pools(&spec)), (2, 0));
+    let polynomials = spec.layers.iter().filter_map(|layer| {
+        let LayerSpec::Polynomial { range, coefficients } = layer else { return None };
+        Some((*range, coefficients.len()))
+    });
+    let polynomials: Vec<_> = polynomials.collect();
+    assert!(polynomials.len() == 2 && polynomials.iter().all(|it| it.0 > 0.0 && it.1 == 3));
+
+    let student = Network::<f64>::new(&spec).unwrap();
+    assert_eq!(student.parameters(), network.parameters());
+    let (compiled, it) =
+        Compiled::fine_tuned(&student, &weights, (&network, &weights), &rows).unwrap();
+    assert_eq!((it.rows, it.other_rows, it.friendly.as_ref()), (21, 20, Some(&spec)));
+    assert!(it.approximations.is_empty() && compiled.distances().is_empty());
+    let wide: Vec<f64> = rows.iter().map(|value| f64::from(*value)).collect();
+    let clear = student.through(0..spec.layers.len(), &weights, &wide, 41).unwrap();
+    for (row, clear) in wide.chunks_exact(64).zip(clear.chunks_exact(10)) {
+        for (got, clear) in in_the_clear(compiled.stages(), row).iter().zip(clear) {
+            assert!((got - clear).abs() < 1e-9, "{got} for {clear}");
+        }
+    }
+    let none = friendly(network.spec(), &weights, &[], 3);
+    assert!(matches!(none, Err(InferenceError::NoRows)));
 }
 
 #[test]

@@ -239,12 +239,19 @@ mod tests {
             (LayerSpec::Dropout { rate: f32::NAN }, "rate"),
             (LayerSpec::LayerNorm { epsilon: 0.0 }, "epsilon"),
             (LayerSpec::Embedding { vocabulary: 1 << 25, dimension: 1 }, "vocabulary"),
+            (LayerSpec::Polynomial { range: 0.0, coefficients: vec![1.0] }, "range"),
+            (LayerSpec::Polynomial { range: 1.0, coefficients: vec![f32::NAN] }, "coefficients"),
         ] {
             let error = refused(&[2], &[layer, linear(1)]);
             assert!(
                 matches!(error, ModelError::Number { layer: 0, field, .. } if field == wrong),
                 "{error}"
             );
+        }
+        for got in [0, 65] {
+            let layer = LayerSpec::Polynomial { range: 1.0, coefficients: vec![0.5; got] };
+            let expected = ModelError::Coefficients { layer: 0, got, limit: 64 };
+            assert_eq!(refused(&[2], &[layer, linear(1)]), expected);
         }
     }
 

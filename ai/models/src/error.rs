@@ -35,6 +35,16 @@ pub enum ModelError {
         /// Most axes allowed.
         axes: usize,
     },
+    /// A polynomial has no coefficients, or too many.
+    #[error("layer {layer}: {got} coefficients; a polynomial has 1 to {limit}")]
+    Coefficients {
+        /// The layer.
+        layer: usize,
+        /// Coefficients found.
+        got: usize,
+        /// Most coefficients allowed.
+        limit: usize,
+    },
     /// A size is zero.
     #[error("layer {layer}: `{field}` is 0")]
     Zero {

@@ -92,6 +92,6 @@ pub use layers::frozen_digest;
 pub use loss::Targets;
 pub use network::{Mode, Network, TensorInfo, Weights};
 pub use real::Real;
-pub use spec::{Base, LayerSpec, Loss, ModelSpec, SPEC_VERSION};
+pub use spec::{Base, LayerSpec, Loss, MAX_COEFFICIENTS, ModelSpec, SPEC_VERSION};
 pub use tensor::Tensor;
 pub use workspace::Workspace;

@@ -132,7 +132,20 @@ pub enum LayerSpec {
         /// What a difference of 1 becomes; above 0.
         factor: f32,
     },
+    /// Σ cₖ (x / range)^k, with constants: the function between layers that homomorphic encryption
+    /// computes exactly. With coefficients 0, 0, 1 and range 1 it is the square of `CryptoNets`
+    /// (Gilad-Bachrach et al. 2016).
+    Polynomial {
+        /// The largest magnitude that it is made for; above 0.
+        #[serde(default = "one_float")]
+        range: f32,
+        /// The constant first; from 1 to [`MAX_COEFFICIENTS`].
+        coefficients: Vec<f32>,
+    },
 }
+
+/// The most coefficients of a polynomial.
+pub const MAX_COEFFICIENTS: usize = 64;
 
 /// Where the frozen weights of a layer come from.
 #[derive(
@@ -167,6 +180,10 @@ const fn yes() -> bool {
 
 const fn one() -> usize {
     1
+}
+
+const fn one_float() -> f32 {
+    1.0
 }
 
 const fn layer_norm_epsilon() -> f32 {
@@ -274,6 +291,8 @@ mod tests {
             Just(LayerSpec::Gelu),
             Just(LayerSpec::Tanh),
             Just(LayerSpec::Flatten),
+            (number.clone(), prop::collection::vec(number.clone(), 0..4))
+                .prop_map(|(range, coefficients)| LayerSpec::Polynomial { range, coefficients }),
             (size.clone(), size.clone(), size.clone(), size.clone()).prop_map(
                 |(channels, kernel, stride, padding)| LayerSpec::Conv2d {
                     channels,

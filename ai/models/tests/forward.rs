@@ -192,7 +192,12 @@ fn activations_have_known_values() {
     check_close(&gelu[..4], &GELU);
     let tanh = of(LayerSpec::Tanh);
     check_close(&tanh[..4], &x.map(f64::tanh)[..4]);
-    for values in [relu, gelu, tanh] {
+    let polynomial = |range, coefficients| of(LayerSpec::Polynomial { range, coefficients });
+    let square = polynomial(1.0, vec![0.0, 0.0, 1.0]);
+    check_close(&square[..4], &[4.0, 0.25, 0.0, 1.0]);
+    let cubic = polynomial(2.0, vec![1.0, 0.0, 0.5, 2.0]);
+    check_close(&cubic[..4], &[-0.5, 1.0, 1.0, 1.375]);
+    for values in [relu, gelu, tanh, square, cubic] {
         assert!(values[4].is_nan(), "a NaN must not be hidden");
     }
 }

@@ -225,9 +225,12 @@ proptest! {
     }
 
     #[test]
-    fn activations(shape in shape(), which in 0usize..4, n in examples(), seed: u64) {
+    fn activations(shape in shape(), which in 0usize..6, n in examples(), seed: u64) {
         let rescale = LayerSpec::Rescale { centre: 0.3, factor: 2.5 };
-        let layer = [LayerSpec::Relu, LayerSpec::Gelu, LayerSpec::Tanh, rescale][which].clone();
+        let square = LayerSpec::Polynomial { range: 1.0, coefficients: vec![0.0, 0.0, 1.0] };
+        let cubic = LayerSpec::Polynomial { range: 2.5, coefficients: vec![0.1, 0.5, -0.3, 0.7] };
+        let layers = [LayerSpec::Relu, LayerSpec::Gelu, LayerSpec::Tanh, rescale, square, cubic];
+        let layer = layers[which].clone();
         check(&between(&shape, &[layer]), n, seed);
     }
 

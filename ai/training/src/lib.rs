@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`train_local`] | one round of training: SGD or Adam, FedProx and SCAFFOLD terms |
 //! | [`clipped_gradients`], [`sampled_clipped_gradients`] | what private training adds up |
+//! | [`distil()`] | a network that learns to answer as another one does |
 //! | [`evaluate()`], [`metrics`] | loss, accuracy, F1, AUC, confusion, errors of numbers |
 //! | [`split`] | one data set for several owners; rows kept for testing |
 //! | [`Baseline`] | the same model trained in one place, and by each owner alone |
@@ -174,6 +175,7 @@
 
 mod baseline;
 mod batch;
+mod distil;
 pub mod encrypted;
 mod error;
 mod evaluate;
@@ -187,6 +189,7 @@ mod schedule;
 pub mod split;
 
 pub use baseline::Baseline;
+pub use distil::{Distillation, distil};
 pub use error::LearningError;
 pub use evaluate::{ClassScores, Evaluation, Scores, evaluate, predict};
 pub use local::{Length, LocalConfig, train_local};

@@ -21,7 +21,7 @@ use crate::inference::{Answering, Answers, ask, ask_sealed};
 use crate::random::SystemRng;
 use crate::run::folder::{RunFolder, json as document};
 use crate::run::store::{read_bounded, write_secret};
-use crate::run::trained::{Trained, truth};
+use crate::run::trained::{Encrypted, Trained, truth};
 
 #[derive(Debug, Args)]
 pub(super) struct InferArgs {
@@ -127,20 +127,19 @@ pub(super) fn infer(context: &Context, args: &InferArgs) -> Result<(), NodeError
     let clear = trained.as_ref().map(|it| in_the_clear(it, &rows)).transpose()?;
     let answers = match (&mut remote, &trained) {
         (Some(remote), _) => Some(ask(remote, rows.each())?),
-        (None, Some(trained)) if args.seal_model => Some(ask_sealed(
-            &trained.compiled()?.0.plan(&Limits::default())?,
-            (trained.network().hash(), trained.task()),
-            threads(context),
-            rows.each(),
-        )?),
+        (None, Some(trained)) if args.seal_model => {
+            let Encrypted { compiled, model, .. } = trained.compiled()?;
+            let plan = compiled.plan(&Limits::default())?;
+            Some(ask_sealed(&plan, (model, trained.task()), threads(context), rows.each())?)
+        }
         (None, Some(trained)) if args.encrypted => {
-            let compiled = trained.compiled()?.0;
+            let encrypted = trained.compiled()?;
             let batch = match args.batch {
                 Batch::Always => true,
                 Batch::Never => false,
-                Batch::Auto => rows_at_once(&compiled, rows.truth.len()),
+                Batch::Auto => rows_at_once(&encrypted.compiled, rows.truth.len()),
             };
-            let server = server(trained, &compiled, 1, batch)?;
+            let server = server(trained, &encrypted, 1, batch)?;
             let mut server = &server.on(threads(context))?;
             Some(ask(&mut server, rows.each())?)
         }
@@ -173,7 +172,8 @@ fn expected(
     trained: Option<&Trained>,
     description: &Description,
 ) -> Result<(), NodeError> {
-    let wanted = trained.map_or(args.model.clone(), |it| it.network().hash().to_string());
+    let wanted = trained.map(Trained::served).transpose()?;
+    let wanted = wanted.map_or(args.model.clone(), |it| it.to_string());
     let got = description.model.to_string();
     if wanted == got {
         return Ok(());
@@ -235,16 +235,17 @@ fn in_the_clear(trained: &Trained, rows: &Rows) -> Result<Vec<Prediction>, NodeE
 
 fn server(
     trained: &Trained,
-    compiled: &Compiled,
+    encrypted: &Encrypted,
     users: usize,
     batch: bool,
 ) -> Result<Server, NodeError> {
-    let (limits, hash) = (Limits::default(), trained.network().hash());
+    let Encrypted { compiled, model, .. } = encrypted;
+    let limits = Limits::default();
     let task = trained.task().clone();
     if batch {
-        return Ok(Server::batched(&compiled.batched(&limits)?, hash, task, users)?);
+        return Ok(Server::batched(&compiled.batched(&limits)?, *model, task, users)?);
     }
-    Ok(Server::new(&compiled.plan(&limits)?, hash, task, users)?)
+    Ok(Server::new(&compiled.plan(&limits)?, *model, task, users)?)
 }
 
 /// Whether so many rows are less work together than one by one, and fit.
@@ -369,7 +370,7 @@ pub(super) fn serve(context: &Context, args: &ServeArgs) -> Result<(), NodeError
     let clock = SystemClock::default();
     let folder = RunFolder::open(&context.settings.runs.value, &args.model)?;
     let trained = Trained::open(folder)?;
-    let server = server(&trained, &trained.compiled()?.0, args.users, args.batch)?;
+    let server = server(&trained, &trained.compiled()?, args.users, args.batch)?;
     let all = threads(context);
     let (server, at_once) = if args.together { (server.on(all)?, 1) } else { (server, all.get()) };
     let (hash, printer) = (server.description().model, context.printer);

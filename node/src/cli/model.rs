@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Context;
 use crate::error::{NodeError, read_toml};
 use crate::run::folder::{RunFolder, json as document};
-use crate::run::trained::Trained;
+use crate::run::trained::{Encrypted, Trained};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModelCommand {
@@ -31,6 +31,16 @@ pub(super) enum ModelCommand {
         /// Rows as the model sees them, to measure activations on, instead of those kept back
         #[arg(long, value_name = "TABLE")]
         rows: Option<PathBuf>,
+        /// Replace activations by polynomials of this degree and max pools by mean pools, and let the model
+        /// learn again, from its own answers on every other one of the rows, to answer as before
+        #[arg(
+            long,
+            value_name = "DEGREE",
+            num_args = 0..=1,
+            default_missing_value = "3",
+            value_parser = clap::value_parser!(u8).range(2..=15)
+        )]
+        fine_tune: Option<u8>,
     },
 }
 
@@ -52,18 +62,28 @@ struct ShownTensor {
 pub(super) fn model(context: &Context, command: &ModelCommand) -> Result<(), NodeError> {
     match command {
         ModelCommand::Show { model } => show(context, model),
-        ModelCommand::Compile { model, he: _, rows } => compile(context, model, rows.as_deref()),
+        ModelCommand::Compile { model, he: _, rows, fine_tune } => {
+            compile(context, model, rows.as_deref(), *fine_tune)
+        }
     }
 }
 
-fn compile(context: &Context, model: &str, rows: Option<&Path>) -> Result<(), NodeError> {
+fn compile(
+    context: &Context,
+    model: &str,
+    rows: Option<&Path>,
+    fine_tune: Option<u8>,
+) -> Result<(), NodeError> {
     let trained = Trained::open(RunFolder::open(&context.settings.runs.value, model)?)?;
     let measured = match (rows, trained.test()) {
         (Some(path), _) => super::infer::values(path, trained.network().inputs())?,
         (None, Some(data)) => data.features().to_vec(),
         (None, None) => Vec::new(),
     };
-    let (compiled, calibration) = trained.compile(&measured)?;
+    let Encrypted { compiled, calibration, model } = match fine_tune {
+        Some(degree) => trained.fine_tune(&measured, degree.into())?,
+        None => trained.compile(&measured)?,
+    };
     let plan = compiled.plan(&Limits::default())?;
     let (terms, cost) = (plan.terms(), plan.cost());
     let bits: Vec<u32> = terms.moduli.iter().map(|modulus| modulus.ilog2() + 1).collect();
@@ -88,7 +108,8 @@ fn compile(context: &Context, model: &str, rows: Option<&Path>) -> Result<(), No
         Err(refused) => json!({ "refused": refused.to_string() }),
     };
     let facts = json!({
-        "model": trained.network().hash().to_string(),
+        "model": model.to_string(),
+        "fine_tuned": fine_tune,
         "degree": terms.degree,
         "moduli_bits": bits,
         "scale": terms.scale,
@@ -103,6 +124,8 @@ fn compile(context: &Context, model: &str, rows: Option<&Path>) -> Result<(), No
         "activations": activations.map(activation).collect::<Vec<_>>(),
         "measured_rows": calibration.rows,
         "agreement": calibration.agreement,
+        "other_rows": calibration.other_rows,
+        "other_agreement": calibration.other_agreement,
         "batch": batch,
     });
     if context.printer.json {

@@ -130,8 +130,9 @@ impl JobFile {
         if model.spec.is_some() && model.kind.is_some() {
             return self.refuse(&["model", "kind"], "`kind` and `spec` exclude each other");
         }
-        if model.activation.is_some() && (model.spec.is_some() || model.kind() != ModelKind::Mlp) {
-            return self.refuse(&["model", "activation"], "`activation` is for an `mlp`");
+        let hidden = matches!(model.kind(), ModelKind::Mlp | ModelKind::Cnn);
+        if model.activation.is_some() && (model.spec.is_some() || !hidden) {
+            return self.refuse(&["model", "activation"], "`activation` is for `mlp` and `cnn`");
         }
         if model.rescale.is_some() && model.spec.is_some() {
             return self.refuse(&["model", "rescale"], "`rescale` is for a ready model");

@@ -178,6 +178,8 @@ pub enum Activation {
     Relu,
     /// The hyperbolic tangent: bounded, which suits clipped gradients.
     Tanh,
+    /// x², which homomorphic encryption computes as it is; pools take means then, not maxima.
+    Square,
 }
 
 /// `[model] rescale`
@@ -198,7 +200,7 @@ pub struct ModelSection {
     pub kind: Option<ModelKind>,
     /// Widths of the hidden layers of an `mlp`.
     pub hidden: Vec<usize>,
-    /// What follows each hidden layer of an `mlp`; `relu` if not set.
+    /// What follows each hidden layer of an `mlp` or `cnn`; `relu` if not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
     /// How a ready model scales its inputs, `{ centre = 0.3, factor = 3.0 }`: (x − centre) · factor.

@@ -80,6 +80,7 @@ impl Model {
             LayerSpec::Relu
             | LayerSpec::Gelu
             | LayerSpec::Tanh
+            | LayerSpec::Polynomial { .. }
             | LayerSpec::MaxPool { .. }
             | LayerSpec::AvgPool { .. }
             | LayerSpec::LayerNorm { .. }
@@ -128,9 +129,16 @@ impl Model {
 
 /// `spec` with the activation and the scale that the job asks for.
 fn adapted(job: &JobFile, mut spec: ModelSpec) -> ModelSpec {
-    if job.job.model.activation == Some(Activation::Tanh) {
-        let relus = spec.layers.iter_mut().filter(|layer| matches!(layer, LayerSpec::Relu));
-        relus.for_each(|layer| *layer = LayerSpec::Tanh);
+    let square = LayerSpec::Polynomial { range: 1.0, coefficients: vec![0.0, 0.0, 1.0] };
+    for layer in &mut spec.layers {
+        match (job.job.model.activation, &layer) {
+            (Some(Activation::Tanh), LayerSpec::Relu) => *layer = LayerSpec::Tanh,
+            (Some(Activation::Square), LayerSpec::Relu) => *layer = square.clone(),
+            (Some(Activation::Square), &&mut LayerSpec::MaxPool { kernel, stride }) => {
+                *layer = LayerSpec::AvgPool { kernel, stride };
+            }
+            _ => {}
+        }
     }
     if let Some(Rescale { centre, factor }) = job.job.model.rescale {
         spec.layers.insert(0, LayerSpec::Rescale { centre, factor });

@@ -49,7 +49,11 @@ impl Served {
     }
 
     fn with(scratch: &Scratch, more: &[&str]) -> Self {
-        let arguments = ["serve", "tumours-1", "--listen", "127.0.0.1:0", "--users", "2"];
+        Self::of("tumours-1", scratch, more)
+    }
+
+    fn of(model: &str, scratch: &Scratch, more: &[&str]) -> Self {
+        let arguments = ["serve", model, "--listen", "127.0.0.1:0", "--users", "2"];
         let mut command = scratch.command(&[&arguments[..], more].concat());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut url = String::new();
@@ -226,6 +230,66 @@ fn a_trained_model_is_used_on_encrypted_rows() {
     scratch.fail(2, &["infer", "nobody-1", "test"]);
     let server = ["infer", "tumours-1", "test", "--encrypted", "--server", "http://127.0.0.1:1"];
     scratch.fail(5, &server);
+}
+
+const IMAGES: &str = r#"
+[job]
+name = "images"
+[data]
+builtin = "digits"
+owners = 2
+[model]
+kind = "cnn"
+[training]
+rounds = 2
+[aggregation]
+suite = "clear"
+"#;
+
+#[test]
+fn a_network_that_has_no_circuit_learns_to_be_one() {
+    let scratch = Scratch::new();
+    scratch.write("job.toml", IMAGES);
+    scratch.succeed(&["run", "job.toml", "--no-baselines", "-q"]);
+    let said = scratch.fail(2, &["model", "compile", "images-1", "--he"]);
+    assert!(said.contains("max_pool") && said.contains("fine-tune"), "{said}");
+    let compile = ["model", "compile", "images-1", "--he", "--fine-tune", "2", "--json"];
+    let plan = json(&scratch.succeed(&compile));
+    assert_eq!((&plan["fine_tuned"], &plan["degree"]), (&Value::from(2), &Value::from(8192)));
+    assert!(plan["other_agreement"].as_f64().unwrap() > 0.9, "{plan}");
+    let asked = ["infer", "images-1", "test", "--rows", "12", "--encrypted", "--json"];
+    let answers = json(&scratch.succeed(&asked));
+    assert!(answers["agreement"].as_f64().unwrap() > 0.8, "{answers}");
+
+    // The server and the client's copy of the run name the model that is computed, not the one trained.
+    let served = Served::of("images-1", &scratch, &[]);
+    let asked = [&asked[..], &["--server", &served.1]].concat();
+    let remote = json(&scratch.succeed(&asked));
+    let classes = |it: &Value| {
+        let all = it["predictions"].as_array().unwrap().iter();
+        all.map(|it| it["class"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(classes(&remote), classes(&answers));
+
+    // Weights of another network are not taken for its own.
+    let run = scratch.path().join("runs/images-1");
+    std::fs::copy(run.join("model.safetensors"), run.join("encrypted.safetensors")).unwrap();
+    let said = scratch.fail(2, &["infer", "images-1", "test", "--rows", "1", "--encrypted"]);
+    assert!(said.contains("model"), "{said}");
+}
+
+#[test]
+fn squares_need_no_approximation() {
+    let scratch = Scratch::new();
+    let job = IMAGES.replace("\"cnn\"", "\"mlp\"\nactivation = \"square\"");
+    scratch.write("job.toml", job.replace("rounds = 2", "rounds = 5"));
+    scratch.succeed(&["run", "job.toml", "--no-baselines", "-q"]);
+    let plan = json(&scratch.succeed(&["model", "compile", "images-1", "--he", "--json"]));
+    assert_eq!((&plan["degree"], &plan["agreement"]), (&Value::from(8192), &Value::from(1.0)));
+    assert_eq!(plan["activations"], Value::Array(Vec::new()));
+    let answers = json(&scratch.succeed(&["infer", "images-1", "test", "--encrypted", "--json"]));
+    assert_eq!(answers["agreement"], 1.0);
+    assert!(answers["accuracy"].as_f64().unwrap() > 0.85, "{answers}");
 }
 
 #[test]

@@ -186,6 +186,9 @@ pub(crate) fn build<T: Real>(
 ) -> Result<Option<Box<dyn Layer<T>>>, ModelError> {
     use activation::{Activation, Function};
     Ok(Some(match *spec {
+        LayerSpec::Polynomial { range, ref coefficients } => {
+            Box::new(Activation::new(place, Function::polynomial(place, range, coefficients)?))
+        }
         LayerSpec::Linear { outputs, bias } => Box::new(linear::Linear::new(place, outputs, bias)?),
         LayerSpec::Relu => Box::new(Activation::new(place, Function::Relu)),
         LayerSpec::Gelu => Box::new(Activation::new(place, Function::Gelu)),
