@@ -144,7 +144,6 @@ impl Client {
         if !terms.batch {
             return slots.iter().map(|slots| task.predict(terms.unpack(slots))).collect();
         }
-        let row = |row: usize| slots.iter().map(|slots| slots[row]).collect();
-        (0..rows).map(|at| task.predict(row(at))).collect()
+        (0..rows).map(|at| task.predict(terms.unpack_row(&slots, at))).collect()
     }
 }

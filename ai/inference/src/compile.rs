@@ -79,9 +79,16 @@ pub struct Calibration {
     /// Share of them with the same answer as before; 1 if there are none.
     #[serde(default)]
     pub other_agreement: f64,
+    /// What the answer is computed in, a power of two: so that it fits, and errors are small beside it.
+    #[serde(default = "one")]
+    pub unit: f64,
     /// The network that is computed in place of the one that was trained, if it was fine-tuned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub friendly: Option<ModelSpec>,
+}
+
+const fn one() -> f64 {
+    1.0
 }
 
 /// A part of a network.
@@ -103,6 +110,8 @@ pub struct Compiled {
     input: Option<Image>,
     /// The largest distance of each approximation from its activation, within its range.
     distances: Vec<f64>,
+    /// What the answer is computed in.
+    unit: f64,
 }
 
 impl Compiled {
@@ -148,7 +157,14 @@ impl Compiled {
             };
             images.resize(stages.len(), known[before]);
         }
-        Ok(Self { stages, images, input: known[0], distances })
+        Ok(Self { stages, images, input: known[0], distances, unit: 1.0 })
+    }
+
+    /// The same with an answer that is computed in other units, which its reader is told
+    /// ([`Calibration::unit`]).
+    #[must_use]
+    pub fn in_units(self, unit: f64) -> Self {
+        Self { unit, ..self }
     }
 
     /// The circuit with the smallest degree that leaves the answers on every other one of `rows` as they
@@ -183,7 +199,7 @@ impl Compiled {
             let sure = rows.agreement(&errors).min(rows.expected_agreement(&errors));
             if best.as_ref().is_none_or(|(known, ..)| *known < sure) {
                 let calibration = compiled.calibration(approximations, [&rows, &others]);
-                best = Some((sure, compiled, calibration));
+                best = Some((sure, compiled.in_units(calibration.unit), calibration));
             }
             if sure >= ENOUGH || measured.is_empty() {
                 break;
@@ -209,6 +225,7 @@ impl Compiled {
         let [rows, others] = [rows, others].map(|rows| Known::new(trained.0, trained.1, rows));
         let calibration = compiled.calibration(Vec::new(), [&rows?, &others?]);
         let friendly = Some(network.spec().clone());
+        let compiled = compiled.in_units(calibration.unit);
         Ok((compiled, Calibration { friendly, ..calibration }))
     }
 
@@ -223,6 +240,7 @@ impl Compiled {
             agreement: rows.agreement(&self.errors(rows)),
             other_rows: others.count,
             other_agreement: others.agreement(&self.errors(others)),
+            unit: unit(rows.largest().max(others.largest())),
             friendly: None,
         }
     }
@@ -252,8 +270,8 @@ impl Compiled {
     /// [`InferenceError::Plan`] if it does not fit in their natural order either.
     pub fn plan(&self, limits: &Limits) -> Result<Plan, InferenceError> {
         let arranged = arrange::arranged(&self.stages, &self.images, self.input)?;
-        let plan = arranged.and_then(|stages| Plan::new(&stages, limits).ok());
-        Ok(plan.map_or_else(|| Plan::new(&self.stages, limits), Ok)?)
+        let plan = arranged.and_then(|stages| Plan::in_units(&stages, self.unit, limits).ok());
+        Ok(plan.map_or_else(|| Plan::in_units(&self.stages, self.unit, limits), Ok)?)
     }
 
     /// The plan of the circuit for many rows at once, which have no order in slots.
@@ -261,7 +279,18 @@ impl Compiled {
     /// # Errors
     /// [`InferenceError::Plan`].
     pub fn batched(&self, limits: &Limits) -> Result<BatchPlan, InferenceError> {
-        Ok(BatchPlan::new(&self.stages, limits)?)
+        Ok(BatchPlan::in_units(&self.stages, self.unit, limits)?)
+    }
+}
+
+/// What answers are computed in: 1, or what is near to the largest of them where that is much less or
+/// more.
+fn unit(largest: f64) -> f64 {
+    let usual = 0.0625..=64.0;
+    if usual.contains(&largest) || !largest.is_normal() {
+        1.0
+    } else {
+        largest.log2().round().exp2()
     }
 }
 

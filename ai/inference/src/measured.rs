@@ -66,6 +66,11 @@ impl Known {
         self.rows.chunks_exact(inputs.max(1)).zip(self.answers.chunks_exact(outputs.max(1)))
     }
 
+    /// The largest magnitude of an answer.
+    pub(crate) fn largest(&self) -> f64 {
+        self.answers.iter().copied().map(f64::abs).fold(0.0, f64::max)
+    }
+
     /// Share of rows whose answer stays as it is with the error of their own; 1 if there are none.
     pub(crate) fn agreement(&self, errors: &[f64]) -> f64 {
         let outputs = self.answers.len() / self.count.max(1);

@@ -121,6 +121,7 @@ fn compile(
         "key_bytes": cost.key_bytes,
         "question_bytes": cost.input_bytes,
         "answer_bytes": cost.output_bytes,
+        "unit": calibration.unit,
         "activations": activations.map(activation).collect::<Vec<_>>(),
         "measured_rows": calibration.rows,
         "agreement": calibration.agreement,

@@ -155,6 +155,7 @@ impl Trained {
             let compiled = Compiled::new(&self.network, &self.parameters, approximations)?;
             (compiled, self.network.hash())
         };
+        let compiled = compiled.in_units(calibration.unit);
         Ok(Encrypted { compiled, calibration, model })
     }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::plan::{
-    affine, cheapest, depth_of, first_fit, products, small, squared, terms_of, widths,
+    affine, cheapest, depth_of, divided, first_fit, products, small, squared, terms_of, widths,
 };
 use super::ready::{Builder, Ready, Steps};
 use super::{Affine, Cost, EvaluationKeys, Limits, PlanError, Stage, Terms};
@@ -31,8 +31,16 @@ impl BatchPlan {
     /// # Errors
     /// [`PlanError`] naming what does not fit, before anything of its size is allocated.
     pub fn new(stages: &[Stage], limits: &Limits) -> Result<Self, PlanError> {
+        Self::in_units(stages, 1.0, limits)
+    }
+
+    /// As [`super::Plan::in_units`].
+    ///
+    /// # Errors
+    /// As [`BatchPlan::new`]; [`HeError::Number`] unless the unit is from 2^-64 to 2^64.
+    pub fn in_units(stages: &[Stage], unit: f64, limits: &Limits) -> Result<Self, PlanError> {
         let inputs = widths(stages)?;
-        let stages = squared(stages.to_vec());
+        let stages = divided(squared(stages.to_vec()), unit)?;
         let depth = stages.iter().map(depth_of).sum();
         let parameters = first_fit(depth, 1)?;
         let outputs = stages.iter().rev().find_map(affine).map_or(inputs, |it| it.matrix.rows());
@@ -42,6 +50,7 @@ impl BatchPlan {
             relinearise: stages.iter().any(|stage| affine(stage).is_none()),
             outputs: (0..small(outputs)).collect(),
             left: u8::try_from(parameters.top() - depth).unwrap_or(u8::MAX),
+            unit,
             ..terms_of(&parameters)
         };
         let (terms, cost) = cheapest(&parameters, terms, |it, terms| cost(it, terms, &stages));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::terms::UNITS;
 use super::{Affine, Cost, Limits, Program, Stage, Terms};
 use crate::{HeError, Layout, Parameters, Polynomial, Route};
 
@@ -97,10 +98,20 @@ impl Plan {
     /// # Errors
     /// [`PlanError`] naming what does not fit, before anything of its size is allocated.
     pub fn new(stages: &[Stage], limits: &Limits) -> Result<Self, PlanError> {
+        Self::in_units(stages, 1.0, limits)
+    }
+
+    /// As [`Plan::new`], with an answer that is computed as so many times `unit`: there is room for numbers
+    /// of the answer below 2^8, and errors are those of numbers of about 1.
+    ///
+    /// # Errors
+    /// As [`Plan::new`]; [`HeError::Number`] unless the unit is from 2^-64 to 2^64.
+    pub fn in_units(stages: &[Stage], unit: f64, limits: &Limits) -> Result<Self, PlanError> {
         let inputs = widths(stages)?;
-        let stages = squared(stages.to_vec());
-        let plan = Self::with(&fitting(&stages, inputs)?, inputs, stages)?;
+        let stages = divided(squared(stages.to_vec()), unit)?;
+        let mut plan = Self::with(&fitting(&stages, inputs)?, inputs, stages)?;
         plan.cost.check(limits)?;
+        plan.terms.unit = unit;
         Ok(plan)
     }
 
@@ -197,6 +208,7 @@ pub(super) fn terms_of(parameters: &Parameters) -> Terms {
         relinearise: false,
         outputs: Vec::new(),
         left: 0,
+        unit: 1.0,
     }
 }
 
@@ -286,6 +298,24 @@ fn too_deep(depth: usize, width: usize) -> PlanError {
         |depth: &usize| Parameters::ckks(degree, &bits_of(*SCALE_BITS.start(), *depth, 1)).is_ok();
     let most = (1..crate::MAX_MODULI).take_while(fits).count();
     PlanError::Deep { depth, width, degree, most, slots: degree / 2 }
+}
+
+/// The same, with an answer that is so many times `unit`.
+pub(super) fn divided(mut stages: Vec<Stage>, unit: f64) -> Result<Vec<Stage>, PlanError> {
+    if !UNITS.contains(&unit) {
+        let problem = "it must be from 2^-64 to 2^64";
+        return Err(HeError::Number { what: "the unit", got: unit, problem }.into());
+    }
+    let Some(last) = stages.pop() else { return Ok(stages) };
+    let scaled = |values: &[f64]| values.iter().map(|value| value / unit).collect::<Vec<_>>();
+    stages.push(match last {
+        Stage::Affine(Affine { matrix, bias }) => {
+            let bias = scaled(&bias);
+            Stage::Affine(Affine { matrix: matrix.rows_scaled(|_| unit.recip()), bias })
+        }
+        Stage::Polynomial(it) => Stage::Polynomial(Polynomial::new(scaled(it.coefficients()))?),
+    });
+    Ok(stages)
 }
 
 /// Replaces each polynomial of degree 2 between two affine maps by a square: with a₂ = ±s²,

@@ -13,6 +13,10 @@ use crate::{
 /// The most rotations that a circuit may ask keys for.
 pub(super) const MAX_ROTATIONS: usize = 256;
 
+/// What numbers of an answer may be multiplied by.
+pub(super) const UNITS: std::ops::RangeInclusive<f64> = UNIT.recip()..=UNIT;
+const UNIT: f64 = (1_u128 << 64) as f64;
+
 /// The most bytes that keys, a question and an answer take in memory, as [`super::Limits`] have it by
 /// default: whoever makes and reads them did not choose the circuit.
 const MAX_BYTES: u64 = 1 << 30;
@@ -44,6 +48,8 @@ pub struct Terms {
     pub outputs: Vec<u32>,
     /// Moduli of the answer.
     pub left: u8,
+    /// What a number of the answer is multiplied by after it is decrypted.
+    pub unit: f64,
 }
 
 impl Canonical for Terms {
@@ -67,6 +73,10 @@ impl Terms {
         if !(self.scale.is_normal() && self.scale >= 1.0) {
             let problem = "it must be a normal number from 1";
             return Err(HeError::Number { what: "the scale", got: self.scale, problem });
+        }
+        if !UNITS.contains(&self.unit) {
+            let problem = "it must be from 2^-64 to 2^64";
+            return Err(HeError::Number { what: "the unit", got: self.unit, problem });
         }
         if self.rotations.len() > MAX_ROTATIONS {
             return Err(HeError::Values { got: self.rotations.len(), limit: MAX_ROTATIONS });
@@ -178,7 +188,14 @@ impl Terms {
 
     /// The answer, from the slots of a decrypted one.
     pub fn unpack(&self, slots: &[f64]) -> Vec<f64> {
-        self.outputs.iter().filter_map(|slot| slots.get(*slot as usize).copied()).collect()
+        let number = |slot: &u32| slots.get(*slot as usize).map(|number| number * self.unit);
+        self.outputs.iter().filter_map(number).collect()
+    }
+
+    /// The answer for one of many vectors, from the slots of all decrypted ciphertexts.
+    pub fn unpack_row(&self, slots: &[Vec<f64>], row: usize) -> Vec<f64> {
+        let numbers = slots.iter().filter_map(|slots| slots.get(row));
+        numbers.map(|number| number * self.unit).collect()
     }
 
     /// The keys that it asks for.
