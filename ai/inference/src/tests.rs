@@ -158,6 +158,33 @@ fn friendly_networks_are_computed_as_they_are() {
 }
 
 #[test]
+fn estimates_of_any_size_are_answered() {
+    let mut rng = ChaCha12Rng::seed_from_u64(14);
+    let spec = ModelSpec::linear(3);
+    let network = Network::<f64>::new(&spec).unwrap();
+    for size in [3e4, 1.0, 2e-5] {
+        let weights = [size, -0.5 * size, 0.25 * size, 2.0 * size];
+        let (compiled, it) = Compiled::calibrated(&network, &weights, &rows(90, 15)).unwrap();
+        assert_eq!(it.unit > 1.0, size > 1.0);
+        assert_eq!(it.unit < 1.0, size < 1.0);
+        let limits = Limits::default();
+        let servers = [
+            Server::new(&compiled.plan(&limits).unwrap(), network.hash(), Task::Value, 1),
+            Server::batched(&compiled.batched(&limits).unwrap(), network.hash(), Task::Value, 1),
+        ];
+        for server in servers.map(Result::unwrap) {
+            let client = Client::new(server.description().clone(), &mut rng).unwrap();
+            let keys = server.register(&client.keys(&mut rng).unwrap()).unwrap();
+            let row = [0.5, 0.25, 1.0];
+            let question = client.question(&row, &mut rng).unwrap();
+            let answer = server.answer(keys, &question, &mut rng).unwrap();
+            let got = client.prediction(&answer).unwrap().outputs[0] / size;
+            assert!((got - 2.625).abs() < 1e-3, "{size}: {got}");
+        }
+    }
+}
+
+#[test]
 fn keys_give_way_and_are_missed_by_name() {
     let mut rng = ChaCha12Rng::seed_from_u64(7);
     let (server, network, _) = server(&ModelSpec::softmax(5, 2), 1);

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::plan::divided;
 use super::*;
-use crate::{Ciphertext, Encoder, SecretKey, Threads};
+use crate::{Ciphertext, Encoder, HeError, SecretKey, Threads};
 use nexus_types::Canonical;
 
 fn numbers(rng: &mut ChaCha12Rng, count: usize, size: f64) -> Vec<f64> {
@@ -24,8 +25,8 @@ fn polynomial(coefficients: &[f64]) -> Stage {
 }
 
 /// The largest distance between what is computed under encryption and in the clear.
-fn distance(stages: &[Stage], rng: &mut ChaCha12Rng) -> f64 {
-    let plan = Plan::new(stages, &Limits::default()).unwrap();
+fn distance(stages: &[Stage], unit: f64, rng: &mut ChaCha12Rng) -> f64 {
+    let plan = Plan::in_units(stages, unit, &Limits::default()).unwrap();
     let program = plan.prepare().unwrap();
     let terms = Terms::decode(&program.terms().encode().unwrap()).unwrap();
     let context = terms.context().unwrap();
@@ -54,8 +55,28 @@ fn the_answer_is_that_in_the_clear() {
         vec![layer(rng, 32, 8), cubic, layer(rng, 16, 32), square, layer(rng, 2, 16)],
     ];
     for (at, stages) in circuits.iter().enumerate() {
-        let got = distance(stages, rng);
+        let got = distance(stages, 1.0, rng);
         assert!(got < 1e-3, "circuit {at}: {got}");
+    }
+}
+
+#[test]
+fn large_and_small_answers_are_computed_in_units_of_their_size() {
+    let rng = &mut ChaCha12Rng::seed_from_u64(23);
+    for unit in [4096.0, 1.0 / 4096.0] {
+        let stages = [layer(rng, 16, 8), polynomial(&[0.0, 0.5, 0.0, 0.5]), layer(rng, 3, 16)];
+        let stages = divided(stages.to_vec(), 1.0 / unit).unwrap();
+        let got = distance(&stages, unit, rng) / unit;
+        assert!(got < 1e-3, "{unit}: {got}");
+    }
+    let stages = [layer(rng, 2, 3)];
+    for unit in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let limits = Limits::default();
+        assert!(matches!(Plan::in_units(&stages, unit, &limits), Err(PlanError::He(_))), "{unit}");
+        assert!(matches!(BatchPlan::in_units(&stages, unit, &limits), Err(PlanError::He(_))));
+        let mut terms = Plan::new(&stages, &limits).unwrap().terms().clone();
+        terms.unit = unit;
+        assert!(matches!(terms.context(), Err(HeError::Number { what: "the unit", .. })), "{unit}");
     }
 }
 
